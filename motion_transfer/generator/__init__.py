@@ -1,0 +1,1 @@
+"""From source and target pose to flow, visibility and RGBA."""

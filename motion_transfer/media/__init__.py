@@ -1,0 +1,1 @@
+"""Photos, video and sound in and out, streamed."""

@@ -1,0 +1,1 @@
+"""The photographed person: matte and background plate."""

@@ -1,0 +1,1 @@
+"""Key points: tracking, smoothing, retargeting, drawing."""
