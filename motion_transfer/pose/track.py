@@ -33,6 +33,7 @@ class PoseTrack:
         fps: nominal frame rate of the driven range.
         size_hw: height and width in pixels of the frames that the key points refer to.
         skeleton: name of the joint set.
+        px_per_metre: (T,) float32, size of the person in the image, where it is known.
 
     Raises:
         InputError: a field has the wrong shape or type.
@@ -47,6 +48,7 @@ class PoseTrack:
     fps: Fraction
     size_hw: tuple[int, int]
     skeleton: str = BLAZEPOSE
+    px_per_metre: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.xy.ndim != 3 or self.xy.shape[2] != 2:
@@ -64,6 +66,10 @@ class PoseTrack:
             got = getattr(self, name).shape
             if got != shape:
                 raise InputError(f"{name} must have shape {shape} to match xy, got {got}")
+        if self.px_per_metre is not None and self.px_per_metre.shape != (t,):
+            raise InputError(
+                f"px_per_metre must have shape {(t,)} to match xy, got {self.px_per_metre.shape}"
+            )
         if not isinstance(self.fps, Fraction) or self.fps <= 0:
             raise InputError(f"fps must be a positive fractions.Fraction, got {self.fps!r}")
 
@@ -72,7 +78,9 @@ class PoseTrack:
 
     def __getitem__(self, frames: slice) -> PoseTrack:
         """The track of a slice of the frames; times keep their origin."""
-        names = ("xy", "depth", "confidence", "world", "present", "times_seconds")
+        names = ["xy", "depth", "confidence", "world", "present", "times_seconds"]
+        if self.px_per_metre is not None:
+            names.append("px_per_metre")
         return dataclasses.replace(self, **{n: getattr(self, n)[frames] for n in names})
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -82,8 +90,10 @@ class PoseTrack:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
+                scale = {} if self.px_per_metre is None else {"px_per_metre": self.px_per_metre}
                 np.savez_compressed(
                     file,
+                    **scale,
                     version=np.int64(FORMAT_VERSION),
                     xy=self.xy.astype(np.float32),
                     depth=self.depth.astype(np.float32),
@@ -115,7 +125,7 @@ class PoseTrack:
                 fields = dict(data)
         except (zipfile.BadZipFile, ValueError, OSError, EOFError) as error:
             raise InputError(f"{path} is not a pose track (NPZ): {error}") from error
-        wanted = {f.name for f in dataclasses.fields(cls)} | {"version"}
+        wanted = {f.name for f in dataclasses.fields(cls)} - {"px_per_metre"} | {"version"}
         if missing := sorted(wanted - fields.keys()):
             raise InputError(
                 f"{path} is not a pose track: it lacks {', '.join(missing)}; "
@@ -132,4 +142,5 @@ class PoseTrack:
             fps=Fraction(int(fields["fps"][0]), int(fields["fps"][1])),
             size_hw=(int(fields["size_hw"][0]), int(fields["size_hw"][1])),
             skeleton=str(fields["skeleton"]),
+            px_per_metre=fields.get("px_per_metre"),
         )
