@@ -24,13 +24,7 @@ import numpy as np
 from av.container import InputContainer
 from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Disposition
-from av.video.reformatter import (
-    ColorPrimaries,
-    Colorspace,
-    ColorTrc,
-    Interpolation,
-    VideoReformatter,
-)
+from av.video.reformatter import Colorspace, ColorTrc, Interpolation, VideoReformatter
 
 from motion_transfer.errors import MediaError
 from motion_transfer.media.photo import SUFFIXES as IMAGE_SUFFIXES
@@ -74,7 +68,8 @@ class VideoInfo:
         rotation_degrees: clockwise turn asked for by the file, already in `size_hw`.
         codec: name of the video codec, 'images' for a folder.
         bit_depth: bits of one colour component.
-        is_hdr: PQ or HLG transfer; frames are converted to standard range.
+        is_hdr: PQ or HLG transfer. Frames come without tone mapping and look pale: swscale's
+            takes 5 s to set up and 40 ms per 720p frame, and a tracker does not need it.
         time_base: the unit of the file's time stamps in seconds.
         start_seconds: container time of the first picture, for carrying the sound over.
     """
@@ -198,7 +193,6 @@ class _Layout(NamedTuple):
     transposed: bool
     flip_horizontally: bool
     flip_vertically: bool
-    is_hdr: bool
 
 
 class _Times(NamedTuple):
@@ -336,7 +330,7 @@ def _probe_file(path: Path) -> tuple[VideoInfo, _Layout]:
         rotation_degrees=rotation,
         codec=codec,
         bit_depth=max(c.bits for c in first.format.components),
-        is_hdr=layout.is_hdr,
+        is_hdr=first.color_trc in _HDR_TRANSFERS,
         time_base=time_base,
         start_seconds=start,
     )
@@ -441,7 +435,6 @@ def _layout(frame: av.VideoFrame, sample_aspect: Fraction, path: Path) -> tuple[
         transposed=transposed,
         flip_horizontally=(c if transposed else a) < 0,
         flip_vertically=(b if transposed else d) < 0,
-        is_hdr=frame.color_trc in _HDR_TRANSFERS,
     )
     return layout, round(math.degrees(math.atan2(b, a)) / 90) * 90 % 360
 
@@ -608,7 +601,7 @@ def _convert(
     rgb: np.ndarray | None = None
     for frame, time in frames:
         if frame is not last_frame or rgb is None:
-            rgb = _to_rgb(reformatter, frame, width, height, layout.is_hdr)
+            rgb = _to_rgb(reformatter, frame, width, height)
             if layout.transposed:
                 rgb = cv2.transpose(rgb)
             if flip is not None:
@@ -620,7 +613,7 @@ def _convert(
 
 
 def _to_rgb(
-    reformatter: VideoReformatter, frame: av.VideoFrame, width: int, height: int, is_hdr: bool
+    reformatter: VideoReformatter, frame: av.VideoFrame, width: int, height: int
 ) -> np.ndarray:
     colorspace = None
     if frame.colorspace == _UNSPECIFIED:  # untagged: what players assume
@@ -632,8 +625,6 @@ def _to_rgb(
         format="rgb24",
         src_colorspace=colorspace,
         interpolation=Interpolation.BILINEAR,
-        dst_color_trc=ColorTrc.IEC61966_2_1 if is_hdr else None,
-        dst_color_primaries=ColorPrimaries.BT709 if is_hdr else None,
         threads=1,
     ).to_ndarray()
 
