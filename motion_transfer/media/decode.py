@@ -38,7 +38,7 @@ MAX_THREADS = 8  # more only cost memory: each holds a few frames
 SCAN_BYTES = 256_000_000  # how much of a file is read to learn its exact frame times
 
 # Playlists and scripts (HLS, concat, lavfi, ...) can make FFmpeg open other files or addresses.
-_DEMUXERS = (
+DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,apng,mpegts,mpeg,mpegvideo,m4v,h264,hevc,obu,"
     "ivf,av1,flv,live_flv,asf,ogg,nut,mxf,dv,rm,wtv,yuv4mpegpipe,mp3,wav,flac,aac,aiff"
 )
@@ -223,7 +223,7 @@ def open_container(path: Path) -> Iterator[InputContainer]:
         raise MediaError(
             f"{path.name}: a video must have content, got an empty file; copy it again"
         )
-    options = {"protocol_whitelist": "file", "format_whitelist": _DEMUXERS}
+    options = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
     try:
         container = av.open(f"file:{path}", "r", options=options, metadata_errors="replace")
     except (av.FFmpegError, OSError) as error:
