@@ -14,7 +14,7 @@ import ffmpeg
 import imageio_ffmpeg
 
 from motion_transfer.errors import MediaError
-from motion_transfer.media.decode import DEMUXERS, VideoInfo, open_container, probe
+from motion_transfer.media.probe import DEMUXERS, VideoInfo, open_container, probe
 
 # Codec and container of the extracted sound.
 _TARGETS = {"aac": ("aac", "192k", ".m4a"), "opus": ("libopus", "128k", ".webm")}

@@ -11,13 +11,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-import heapq
 import json
 import os
-import re
 import shutil
 import warnings
-from collections import deque
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -28,13 +25,14 @@ import av
 import filelock
 import numpy as np
 from av.container import OutputContainer
-from av.filter import Graph
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from PIL import Image, PngImagePlugin
 
 from motion_transfer.errors import MediaError
 from motion_transfer.media.audio import AudioRange, extract_audio
 from motion_transfer.media.decode import MAX_FPS
+from motion_transfer.media.formats import PNG, Target, parse_target
+from motion_transfer.media.join import Segment, close_segment, join_gif, join_segments
 
 MANIFEST_VERSION = 1
 SEGMENT_FRAMES = 240
@@ -43,114 +41,7 @@ X264_PRESETS = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
 )  # fmt: skip
 _QUICK_PRESETS = X264_PRESETS[:4]  # VP9 takes its real-time mode for these
-_GIF_CLOCK = Fraction(1, 100)
 _BT709 = 1  # the same number as matrix, primaries and transfer
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Format:
-    """How one kind of output is written: segments of `codec`, then `container`."""
-
-    title: str
-    container: str  # FFmpeg's name of the muxer
-    codec: str
-    pixel_format: str
-    alpha_codec: str | None  # None: cannot be transparent
-    alpha_pixel_format: str | None
-    segment_suffix: str
-    audio_codec: str | None
-
-
-_H264 = _Format(
-    title="H.264 in MP4", container="mp4", codec="libx264", pixel_format="yuv420p",
-    alpha_codec=None, alpha_pixel_format=None, segment_suffix=".mp4", audio_codec="aac",
-)  # fmt: skip
-_FORMATS = {
-    ".mp4": _H264,
-    ".m4v": _H264,
-    ".mkv": dataclasses.replace(_H264, title="H.264 in Matroska", container="matroska"),
-    ".webm": _Format(
-        title="VP9 in WebM", container="webm", codec="libvpx-vp9", pixel_format="yuv420p",
-        alpha_codec="libvpx-vp9", alpha_pixel_format="yuva420p", segment_suffix=".webm",
-        audio_codec="opus",
-    ),
-    ".mov": _Format(
-        title="ProRes in MOV", container="mov", codec="prores_ks", pixel_format="yuv422p10le",
-        alpha_codec="prores_ks", alpha_pixel_format="yuva444p10le", segment_suffix=".mov",
-        audio_codec="aac",
-    ),
-    ".gif": _Format(
-        title="GIF", container="gif", codec="ffv1", pixel_format="bgr0",
-        alpha_codec="ffv1", alpha_pixel_format="bgra", segment_suffix=".mkv", audio_codec=None,
-    ),
-}  # fmt: skip
-_PNG = _Format(
-    title="PNG sequence", container="png", codec="png", pixel_format="rgb24",
-    alpha_codec="png", alpha_pixel_format="rgba", segment_suffix="", audio_codec=None,
-)  # fmt: skip
-_CHOICES = (
-    ".mp4, .m4v or .mkv (H.264), .webm (VP9, can be transparent), .mov (ProRes, can be "
-    "transparent), .gif, or a folder (name ending in /) or NAME_%05d.png for PNG frames"
-)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Target:
-    """Where the result goes."""
-
-    path: Path  # the file, or the folder of a PNG sequence
-    format: _Format
-    png_name: str = ""  # such as '%05d.png'
-
-    def existing(self) -> list[Path]:
-        """What a finished run would replace."""
-        if self.format is not _PNG:
-            return [self.path] if self.path.exists() else []
-        if not self.path.is_dir():
-            return [self.path] if self.path.exists() else []
-        before, after = re.split(r"%0?\d*d", self.png_name)
-        name = re.compile(re.escape(before) + r"\d+" + re.escape(after))
-        return sorted(p for p in self.path.iterdir() if name.fullmatch(p.name))
-
-
-def _parse_target(path: str | os.PathLike[str]) -> _Target:
-    text = os.fspath(path)
-    target = Path(text)
-    if target.suffix.lower() == ".png" and "%" in target.name:
-        if not re.fullmatch(r"[^%]*%0?\d*d[^%]*", target.name):
-            raise MediaError(
-                f"output: a PNG pattern must hold one number like %05d, got {target.name}"
-            )
-        return _Target(path=target.parent, format=_PNG, png_name=target.name)
-    if text.endswith(("/", os.sep)) or target.is_dir():
-        return _Target(path=target, format=_PNG, png_name="%05d.png")
-    if (chosen := _FORMATS.get(target.suffix.lower())) is None:
-        raise MediaError(f"output: the name must end in {_CHOICES}; got {target.name!r}")
-    return _Target(path=target, format=chosen)
-
-
-def can_be_transparent(path: str | os.PathLike[str]) -> bool:
-    """Whether an output of this name can hold an alpha channel.
-
-    Args:
-        path: output name, as for `VideoWriter.open`.
-
-    Raises:
-        MediaError: nothing can be written under such a name; the message lists what can.
-    """
-    return _parse_target(path).format.alpha_codec is not None
-
-
-def can_hold_audio(path: str | os.PathLike[str]) -> bool:
-    """Whether an output of this name can hold sound.
-
-    Args:
-        path: output name, as for `VideoWriter.open`.
-
-    Raises:
-        MediaError: nothing can be written under such a name; the message lists what can.
-    """
-    return _parse_target(path).format.audio_codec is not None
 
 
 class VideoWriter:
@@ -163,7 +54,7 @@ class VideoWriter:
     def __init__(
         self,
         *,
-        target: _Target,
+        target: Target,
         size_hw: tuple[int, int],
         fps: Fraction,
         clock: Fraction,
@@ -210,11 +101,11 @@ class VideoWriter:
             "preset": preset,
             "num_threads": num_threads,
             "segment_frames": segment_frames,
-            "metadata": self._metadata if self._format is _PNG else {},
+            "metadata": self._metadata if self._format is PNG else {},
             "libraries": {name: list(v) for name, v in av.library_versions.items()},
         }
         self._parts = target.path.parent / f".{target.path.name}.parts"
-        self._segments: list[dict] = []
+        self._segments: list[Segment] = []
         with self._writing():
             self._parts.mkdir(parents=True, exist_ok=True)
         self._lock = filelock.FileLock(self._parts.with_name(self._parts.name + ".lock"))
@@ -277,7 +168,7 @@ class VideoWriter:
         Raises:
             MediaError: a name or setting that cannot be used, or an existing output.
         """
-        target = _parse_target(path)
+        target = parse_target(path)
         chosen = target.format
         height, width = size_hw
         if height < 2 or width < 2:
@@ -307,7 +198,7 @@ class VideoWriter:
             raise MediaError(
                 f"output: {existing[0]} already exists; choose another name or allow overwriting"
             )
-        if chosen is not _PNG and target.path.is_dir():
+        if chosen is not PNG and target.path.is_dir():
             raise MediaError(f"output: {target.path} is a folder; choose another name")
         return cls(
             target=target,
@@ -328,7 +219,7 @@ class VideoWriter:
     @property
     def num_finished_frames(self) -> int:
         """Frames in finished segments; a resumed run writes frame number this first."""
-        return sum(s["num_frames"] for s in self._segments)
+        return sum(s.num_frames for s in self._segments)
 
     @property
     def num_frames(self) -> int:
@@ -359,7 +250,7 @@ class VideoWriter:
                 + (f" after {float(last * self._clock):g} s" if self.num_frames else "")
             )
         with self._writing():
-            if self._format is _PNG:
+            if self._format is PNG:
                 self._write_png(frame)
             else:
                 self._encode(frame, ticks)
@@ -397,25 +288,13 @@ class VideoWriter:
             if self._pending:
                 self._finish_segment()
             end = Fraction(end_seconds) if end_seconds else self._last_time() + 1 / self._fps
-            last_ticks = max(1, round((end - self._last_time()) / self._clock))
             if audio is not None and self._format.audio_codec is None:
                 warnings.warn(f"a {self._format.title} has no sound", stacklevel=2)
-            if self._format is _PNG:
+            if self._format is PNG:
                 self._place_pngs()
             else:
                 result = self._parts / f"result{self._target.path.suffix.lower()}"
-                if self._format.container == "gif":
-                    self._join_gif(result, tags, end)
-                else:
-                    sound = None
-                    if audio is not None and self._format.audio_codec is not None:
-                        sound = extract_audio(
-                            audio,
-                            duration_seconds=end,
-                            codec=self._format.audio_codec,
-                            folder=self._parts,
-                        )
-                    self._join(result, tags, sound, last_ticks)
+                self._join(result, audio, tags, end)
                 self._check_overwrite()
                 os.replace(result, self._target.path)
         self._is_open = False
@@ -470,10 +349,11 @@ class VideoWriter:
         """Take over the finished segments of an earlier run, or start with an empty folder."""
         manifest = self._read_manifest() if self._resume else None
         if manifest is not None and manifest.get("settings") == self._settings:
-            for segment in manifest["segments"]:
+            for fields in manifest["segments"]:
+                segment = Segment(**fields)
                 path = self._segment_path(len(self._segments))
-                if self._format is not _PNG and (
-                    not path.is_file() or path.stat().st_size != segment["num_bytes"]
+                if self._format is not PNG and (
+                    not path.is_file() or path.stat().st_size != segment.num_bytes
                 ):
                     break
                 self._segments.append(segment)
@@ -481,7 +361,7 @@ class VideoWriter:
             if not self._segments:
                 shutil.rmtree(self._parts)
                 self._parts.mkdir()
-            if self._format is _PNG:
+            if self._format is PNG:
                 (self._parts / "frames").mkdir(exist_ok=True)
             self._write_manifest()
 
@@ -495,7 +375,7 @@ class VideoWriter:
         manifest = {
             "settings": self._settings,
             "num_finished_frames": self.num_finished_frames,
-            "segments": self._segments,
+            "segments": [dataclasses.asdict(s) for s in self._segments],
         }
         temporary = self._parts / "manifest.json.new"
         temporary.write_text(json.dumps(manifest, indent=1))
@@ -552,7 +432,10 @@ class VideoWriter:
     def _codec_options(self) -> dict[str, str]:
         if self._codec == "libx264":
             # stitchable: every segment gets the same headers, so that they can be joined.
-            return {"crf": str(self._crf), "preset": self._preset, "x264-params": "stitchable=1"}
+            params = "stitchable=1"
+            if max(self._coded_hw) < 256:
+                params += ":mbtree=0"  # varies from run to run on a few macroblocks (1 in 500)
+            return {"crf": str(self._crf), "preset": self._preset, "x264-params": params}
         if self._codec == "libvpx-vp9":
             quick = self._preset in _QUICK_PRESETS
             return {
@@ -571,13 +454,13 @@ class VideoWriter:
 
     def _finish_segment(self) -> None:
         """Close the open segment and only then note it in the manifest."""
-        index = len(self._segments)
-        segment: dict = {
-            "num_frames": len(self._pending),
-            "first_ticks": self._pending[0],
-            "last_ticks": self._pending[-1],
-        }
-        if self._format is not _PNG:
+        if self._format is PNG:
+            segment = Segment(
+                num_frames=len(self._pending),
+                first_ticks=self._pending[0],
+                last_ticks=self._pending[-1],
+            )
+        else:
             assert self._container is not None and self._stream is not None
             container, self._container = self._container, None
             try:
@@ -585,138 +468,35 @@ class VideoWriter:
             finally:
                 self._stream = None
                 container.close()
-            path = self._segment_path(index)
-            order = _decoding_order(path)
-            if len(order) != len(self._pending):
-                raise MediaError(
-                    f"output: the encoder must keep every frame, "
-                    f"got {len(order)} of {len(self._pending)}; choose another format"
-                )
-            ticks = [self._pending[rank] for rank in order]
-            path.with_suffix(".json").write_text(json.dumps(ticks))
-            segment["num_bytes"] = path.stat().st_size
-            segment["reorder"] = max(i - rank for i, rank in enumerate(order))
+            segment = close_segment(self._segment_path(len(self._segments)), self._pending)
         self._segments.append(segment)
         self._pending = []
         self._write_manifest()
 
-    # --- joining ----------------------------------------------------------------------------------
-
     def _join(
-        self, result: Path, tags: Mapping[str, str], sound: Path | None, last_ticks: int
+        self, result: Path, audio: AudioRange | None, tags: Mapping[str, str], end: Fraction
     ) -> None:
-        """Stream copy of all segments and of the sound, interleaved by time."""
-        options = {"fflags": "+bitexact"}  # no random ids: the same input gives the same bytes
-        if self._format.container in ("mp4", "mov"):
-            options["movflags"] = "+faststart+use_metadata_tags"
-        with contextlib.ExitStack() as stack:
-            output = stack.enter_context(
-                av.open(str(result), "w", format=self._format.container, container_options=options)
+        paths = [self._segment_path(i) for i in range(len(self._segments))]
+        if self._format.container == "gif":
+            join_gif(result, paths, clock=self._clock, end_seconds=end, tags=tags)
+            return
+        sound = None
+        if audio is not None and self._format.audio_codec is not None:
+            sound = extract_audio(
+                audio, duration_seconds=end, codec=self._format.audio_codec, folder=self._parts
             )
-            output.metadata.update(tags)
-            first = stack.enter_context(av.open(str(self._segment_path(0))))
-            template = first.streams.video[0]
-            video = output.add_stream_from_template(template, opaque=True)
-            video.time_base = self._clock
-            if self._has_alpha and self._format.container == "webm":
-                video.metadata["alpha_mode"] = "1"
-            sources = [
-                self._video_packets(
-                    video, bytes(template.codec_context.extradata or b""), last_ticks
-                )
-            ]
-            if sound is not None:
-                sound_file = stack.enter_context(av.open(str(sound)))
-                sources.append(_audio_packets(output, sound_file))
-            for packet in heapq.merge(*sources, key=_decoding_seconds):
-                output.mux_one(packet)
-
-    def _video_packets(
-        self, stream: av.VideoStream, extradata: bytes, last_ticks: int
-    ) -> Iterator[av.Packet]:
-        """All packets with their true times, decoding times made anew over segment borders."""
-        delay = max(s["reorder"] for s in self._segments)
-        nominal = max(1, round(1 / self._fps / self._clock))
-        start = self._segments[0]["first_ticks"]
-        shown = deque(start - (delay - i) * nominal for i in range(delay))
-        for index in range(len(self._segments)):
-            path = self._segment_path(index)
-            ticks = json.loads(path.with_suffix(".json").read_text())
-            shown.extend(sorted(ticks))
-            with av.open(str(path)) as segment:
-                source = segment.streams.video[0]
-                if bytes(source.codec_context.extradata or b"") != extradata:
-                    raise MediaError(
-                        f"output: the segments of {self._target.path.name} do not fit together; "
-                        "render it again without resuming"
-                    )
-                packets = (p for p in segment.demux(source) if p.size)
-                for packet, pts in zip(packets, ticks, strict=True):
-                    packet.stream = stream
-                    packet.time_base = self._clock
-                    packet.pts, packet.dts = pts, shown.popleft()
-                    is_last = pts == self._segments[-1]["last_ticks"]
-                    packet.duration = last_ticks if is_last else nominal
-                    yield packet
-
-    def _join_gif(self, result: Path, tags: Mapping[str, str], end: Fraction) -> None:
-        """Two passes over the lossless segments: one palette for all frames, then the frames."""
-        height, width = self._size_hw
-        pixel_format = av.VideoFormat(self._pixel_format)
-
-        def add_buffer(graph: Graph) -> av.filter.context.FilterContext:
-            return graph.add_buffer(
-                width=width, height=height, format=pixel_format, time_base=_GIF_CLOCK
-            )
-
-        graph = Graph()
-        graph.link_nodes(
-            add_buffer(graph), graph.add("palettegen"), graph.add("buffersink")
-        ).configure()
-        for frame in self._gif_frames():
-            graph.push(frame)
-        graph.push(None)
-        palette = graph.vpull()
-
-        graph = Graph()
-        frames_in = add_buffer(graph)
-        palette_in = graph.add_buffer(
-            width=palette.width, height=palette.height, format=palette.format, time_base=_GIF_CLOCK
+        join_segments(
+            result,
+            paths,
+            self._segments,
+            container=self._format.container,
+            clock=self._clock,
+            fps=self._fps,
+            last_ticks=max(1, round((end - self._last_time()) / self._clock)),
+            has_alpha=self._has_alpha,
+            sound=sound,
+            tags=tags,
         )
-        # Bayer dithering stays put where the picture does; error diffusion would crawl.
-        use = graph.add("paletteuse", "dither=bayer:bayer_scale=3")
-        sink = graph.add("buffersink")
-        frames_in.link_to(use, 0, 0)
-        palette_in.link_to(use, 0, 1)
-        use.link_to(sink)
-        graph.configure()
-        palette.pts = 0
-        palette_in.push(palette)
-        palette_in.push(None)
-        final_delay = max(1, round((end - self._last_time()) / _GIF_CLOCK))
-        with av.open(
-            str(result), "w", format="gif", container_options={"final_delay": str(final_delay)}
-        ) as output:
-            stream = output.add_stream("gif", rate=self._fps, time_base=_GIF_CLOCK)
-            stream.width, stream.height, stream.pix_fmt = width, height, "pal8"
-            for frame in self._gif_frames():
-                frames_in.push(frame)
-                output.mux(stream.encode(_pull(sink)))
-            frames_in.push(None)
-            output.mux(stream.encode())
-        if tags:
-            _add_gif_comment(result, "\n".join(f"{k}: {v}" for k, v in tags.items()))
-
-    def _gif_frames(self) -> Iterator[av.VideoFrame]:
-        last = -1
-        for index in range(len(self._segments)):
-            path = self._segment_path(index)
-            ticks = json.loads(path.with_suffix(".json").read_text())
-            with av.open(str(path)) as segment:
-                for frame, tick in zip(segment.decode(video=0), ticks, strict=True):
-                    frame.pts = last = max(last + 1, round(tick * self._clock / _GIF_CLOCK))
-                    frame.time_base = _GIF_CLOCK
-                    yield frame
 
     # --- PNG sequences ----------------------------------------------------------------------------
 
@@ -750,7 +530,7 @@ class VideoWriter:
     def _last_ticks(self) -> int:
         if self._pending:
             return self._pending[-1]
-        return self._segments[-1]["last_ticks"] if self._segments else -1
+        return self._segments[-1].last_ticks if self._segments else -1
 
     def _last_time(self) -> Fraction:
         return self._last_ticks() * self._clock
@@ -791,51 +571,3 @@ class VideoWriter:
 def _default_clock(fps: Fraction) -> Fraction:
     """Seconds per tick of the slowest clock of at least 90 kHz that holds k / fps exactly."""
     return Fraction(1, fps.numerator * -(-MIN_CLOCK_HZ // fps.numerator))
-
-
-def _decoding_order(path: Path) -> list[int]:
-    """For each stored picture, its place in presentation order."""
-    with av.open(str(path)) as segment:
-        stamps = [p.pts for p in segment.demux(video=0) if p.size and p.pts is not None]
-    rank = {pts: i for i, pts in enumerate(sorted(stamps))}
-    return [rank[pts] for pts in stamps]
-
-
-def _audio_packets(
-    output: OutputContainer, sound: av.container.InputContainer
-) -> Iterator[av.Packet]:
-    source = sound.streams.audio[0]
-    stream = output.add_stream_from_template(source)
-
-    def packets() -> Iterator[av.Packet]:
-        for packet in sound.demux(source):
-            if packet.size:
-                packet.stream = stream
-                yield packet
-
-    return packets()
-
-
-def _decoding_seconds(packet: av.Packet) -> Fraction:
-    assert packet.dts is not None
-    return packet.dts * packet.time_base
-
-
-def _pull(sink: av.filter.context.FilterContext) -> av.VideoFrame:
-    frame = sink.pull()
-    assert isinstance(frame, av.VideoFrame)
-    return frame
-
-
-def _add_gif_comment(path: Path, text: str) -> None:
-    """Append a comment extension (FFmpeg's muxer has none): sub-blocks before the trailer byte."""
-    data = text.encode("utf-8")
-    with path.open("r+b") as file:
-        file.seek(-1, os.SEEK_END)
-        assert file.read(1) == b"\x3b"
-        file.seek(-1, os.SEEK_END)
-        file.write(b"\x21\xfe")
-        for i in range(0, len(data), 255):
-            block = data[i : i + 255]
-            file.write(bytes([len(block)]) + block)
-        file.write(b"\x00\x3b")
