@@ -1,0 +1,482 @@
+"""The articulated warp: a training-free generator, and the interface of every generator.
+
+(source, target poses) -> flow, visibility, RGBA. The photographed person is cut into layers
+(`layers.py`); every layer moves with its bones (`motion.py`), blended across the joints and
+smoothed over time (`temporal.py`); layers are put over each other in the order of their depth,
+which is kept steady. Colours are mixed between layers, flows only within one, so nothing swirls
+where limbs cross. All pixels are the photo's own, at full resolution.
+
+Axes: T frames, N = G * G nodes of a coarse grid over a layer's box in the target (the flow within
+a layer is smooth, so it is computed coarsely and interpolated), h w pixels of that box.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple, Protocol
+
+import cv2
+import numpy as np
+import torch
+from einops import rearrange
+from torch.nn import functional
+
+from motion_transfer.generator.layers import (
+    HEAD,
+    LIMBS,
+    MIDHIP,
+    NAMES,
+    NECK,
+    SEEN_CONFIDENCE,
+    Layer,
+    Limb,
+    Skirt,
+    cut_layers,
+    extend_joints,
+    head_circle,
+)
+from motion_transfer.generator.motion import (
+    Bone,
+    Chain,
+    Head,
+    Motion,
+    Quad,
+    dot,
+    perpendicular,
+    smoothstep,
+    unit,
+)
+from motion_transfer.generator.temporal import blend_carried
+from motion_transfer.generator.warp import pixel_grid, sample
+from motion_transfer.pose.retarget import px_per_metre
+from motion_transfer.pose.skeleton import INDEX
+from motion_transfer.pose.track import PoseTrack
+
+GRID = 16
+DEPTH_HYSTERESIS_M = 0.07
+# A torso seen from the side is this much of its frontal width.
+LEAST_TORSO_WIDTH = 0.55
+# In an ordinary photo, metres nearer to the camera than the bones say.
+NEARER_M = {"head": 0.03, "skirt": 0.08, "thigh": -0.12, "shin": -0.10, "lower_arm": 0.03}
+ARMS_NEARER_M = 0.10
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Source:
+    """The photographed person.
+
+    Args:
+        rgb: (H, W, 3) uint8, with the person's own colour at soft edges.
+        alpha: (H, W) float32 matte in [0, 1].
+        pose: track of one frame, in pixels of the photo.
+    """
+
+    rgb: np.ndarray
+    alpha: np.ndarray
+    pose: PoseTrack
+
+
+class Rendition(NamedTuple):
+    """One generated frame, in the box that the person fills.
+
+    rgba: (4, h, w) float32 in [0, 1], colour multiplied by alpha.
+    flow: (2, h, w) pixels of the photo, backward: `out[y, x] = photo[y + dy, x + dx]`.
+    visibility: (1, h, w) in [0, 1], 0 where the photo does not show what should be seen there.
+    box_xyxy: place in the frame, pixels, right and bottom exclusive.
+    """
+
+    rgba: torch.Tensor
+    flow: torch.Tensor | None
+    visibility: torch.Tensor | None
+    box_xyxy: tuple[int, int, int, int]
+
+
+class Generator(Protocol):
+    """Re-renders one source in target poses.
+
+    Frames on either side that help (`margin_frames` at most) may be passed along with those that
+    are wanted. What must go on from block to block (the order of the layers, for instance) is
+    state: passed in, given back. A plan is cheap, so frames can be skipped; `draw` does the work.
+    """
+
+    margin_frames: int
+
+    def plan(self, targets: PoseTrack, wanted: slice, state: Any = None) -> tuple[Any, Any]:
+        """Prepare the wanted frames; returns the plan and the state for the next block."""
+        ...
+
+    def draw(self, plan: Any, frame: int, *, with_flow: bool = False) -> Rendition | None:
+        """Render one frame of the plan; None where nothing of the person is in the picture."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A block of frames, ready to be drawn.
+
+    Args:
+        positions: per layer (T, 2, G, G) photo positions on the coarse grid, layer pixels.
+        boxes: per layer (T, 4) int, box in the target frame, empty where nothing is in it.
+        orders: per frame the layers from far to near.
+        facing: (T,) in [-1, 1], 1 where the same side as in the photo is seen.
+        size_hw: of the target frame.
+    """
+
+    positions: dict[str, torch.Tensor]
+    boxes: dict[str, np.ndarray]
+    orders: list[list[str]]
+    facing: np.ndarray
+    size_hw: tuple[int, int]
+
+    def __len__(self) -> int:
+        return len(self.orders)
+
+
+class ArticulatedGenerator:
+    """Training-free generator: the photo as a paper puppet.
+
+    Args:
+        source: the photographed person.
+        device: where the pixels are warped.
+        flow_smoothing: 0 to 1, how strongly each layer's flow is smoothed over time.
+    """
+
+    margin_frames = 2
+
+    def __init__(
+        self, source: Source, *, device: torch.device | str = "cpu", flow_smoothing: float = 0.5
+    ) -> None:
+        self.device = torch.device(device)
+        self.flow_smoothing = flow_smoothing
+        self._metre = float(px_per_metre(source.pose)[0])
+        joints = np.nan_to_num(source.pose.xy[0]).astype(np.float64)
+        shown = np.isfinite(source.pose.xy[0, :, 0])
+        shown &= source.pose.confidence[0] >= SEEN_CONFIDENCE
+        self.layers, self._skirt = cut_layers(source.rgb, source.alpha, joints, shown, self._metre)
+        joints = extend_joints(joints)
+        self._joints = torch.tensor(joints, dtype=torch.float32)
+        self._front = 1.0 if _facing(joints[None], self._metre)[0] >= 0 else -1.0
+        self._textures = {n: _texture(layer, self.device) for n, layer in self.layers.items()}
+        if "head" in self.layers:
+            back = _back_of_head(self.layers["head"], joints, self._metre)
+            self._textures["back_of_head"] = _texture(back, self.device)
+        self._outlines = {n: _outline(layer) for n, layer in self.layers.items()}
+
+    def plan(
+        self, targets: PoseTrack, wanted: slice, state: list[str] | None = None
+    ) -> tuple[Plan, list[str] | None]:
+        """See `Generator`; the state is the order of the layers in the last frame."""
+        joints = extend_joints(np.nan_to_num(targets.xy).astype(np.float64))
+        scale = px_per_metre(targets)
+        motions = self._motions(
+            torch.tensor(joints, dtype=torch.float32),
+            torch.tensor(scale / self._metre, dtype=torch.float32),
+        )
+        frames = torch.arange(len(targets))[wanted]
+        positions, boxes = {}, {}
+        for name, motion in motions.items():
+            origin = self.layers[name].box_xyxy[:2]
+            boxes[name] = _target_boxes(motion[frames], self._outlines[name], targets.size_hw)
+            nodes = _grid_nodes(boxes[name])
+            found = self._smoothed(motion, nodes, frames) - torch.tensor(origin)
+            positions[name] = rearrange(found, "t (h w) c -> t c h w", h=GRID)
+        facing = _facing(joints, scale) * self._front
+        orders = []
+        nearness = self._nearness(joints, targets.depth, scale, facing)
+        for frame in frames.tolist():
+            state = steady_order({n: z[frame] for n, z in nearness.items()}, state)
+            orders.append(state)
+        plan = Plan(positions=positions, boxes=boxes, orders=orders, facing=facing[wanted],
+                    size_hw=targets.size_hw)  # fmt: skip
+        return plan, state
+
+    def draw(self, plan: Plan, frame: int, *, with_flow: bool = False) -> Rendition | None:
+        """See `Generator`."""
+        boxes = {n: plan.boxes[n][frame] for n in plan.orders[frame]}
+        filled = [b for b in boxes.values() if b[2] > b[0] and b[3] > b[1]]
+        if not filled:
+            return None
+        x0, y0 = np.min(filled, 0)[:2]
+        x1, y1 = np.max(filled, 0)[2:]
+        canvas = torch.zeros(1, 5, y1 - y0, x1 - x0, device=self.device)
+        flow = torch.zeros(1, 2, y1 - y0, x1 - x0, device=self.device) if with_flow else None
+        for name in plan.orders[frame]:
+            left, top, right, bottom = (int(v) for v in boxes[name])
+            if right <= left or bottom <= top:
+                continue
+            coarse = plan.positions[name][frame : frame + 1].to(self.device)
+            size = (bottom - top, right - left)
+            xy = functional.interpolate(coarse, size, mode="bilinear", align_corners=True)
+            pixels = self._look_up(name, xy, float(plan.facing[frame]))
+            window = (..., slice(top - y0, bottom - y0), slice(left - x0, right - x0))
+            alpha = pixels[:, 3:4]
+            canvas[window] = torch.addcmul(pixels, canvas[window], 1 - alpha)
+            if flow is not None:
+                origin = torch.tensor(self.layers[name].box_xyxy[:2], device=self.device)
+                here = pixel_grid(*size, device=self.device)
+                here = here + here.new_tensor([left, top])[:, None, None]
+                moved = xy + origin[:, None, None] - here
+                flow[window] = torch.where(alpha > 0.5, moved, flow[window])
+        visibility = canvas[0, 4:] / canvas[0, 3:4].clamp_min(1e-3) if with_flow else None
+        return Rendition(
+            rgba=canvas[0, :4], flow=None if flow is None else flow[0], visibility=visibility,
+            box_xyxy=(int(x0), int(y0), int(x1), int(y1)),
+        )  # fmt: skip
+
+    def _look_up(self, name: str, xy: torch.Tensor, facing: float) -> torch.Tensor:
+        """(1, 5, h, w) colour times alpha, alpha, and visibility times alpha."""
+        pixels = sample(self._textures[name], xy)
+        if name == "head" and facing < -0.1:
+            back = sample(self._textures["back_of_head"], xy)
+            pixels = torch.lerp(pixels, back, min(1.0, (-0.1 - facing) / 0.3))
+        seen = min(1.0, max(0.0, (facing + 0.1) / 0.3))
+        pixels[:, 4] *= seen
+        return pixels
+
+    def _smoothed(self, motion: Motion, nodes: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
+        """(T, N, 2) photo positions of the nodes, smoothed along the motion."""
+        present = motion[frames]
+        own = present.source(nodes)
+        if self.flow_smoothing <= 0:
+            return own
+        last = len(_any_tensor(motion)) - 1
+        carried = []
+        for step in (-2, -1, 1, 2):
+            other = motion[(frames + step).clamp(0, last)]
+            carried.append(other.source(present.carry(nodes, other)))
+        return blend_carried(own, carried, self.flow_smoothing, 0.03 * self._metre)
+
+    def _motions(self, joints: torch.Tensor, zoom: torch.Tensor) -> dict[str, Motion]:
+        """The layers' maps for target joints (T, 38, 2) of relative size (T,)."""
+        torso = _torso_quad(self._joints, joints, zoom)
+        motions: dict[str, Motion] = {}
+        for name in self.layers:
+            if name in LIMBS:
+                motions[name] = self._chain(LIMBS[name], joints, zoom)
+            elif name == "torso":
+                motions[name] = torso
+            elif name == "skirt" and self._skirt is not None:
+                motions[name] = _skirt_quad(self._skirt, self._joints, joints, zoom, torso)
+            elif name == "head":
+                motions[name] = self._head(joints, zoom, torso)
+        return motions
+
+    def _chain(self, limb: Limb, joints: torch.Tensor, zoom: torch.Tensor) -> Chain:
+        def bone(pair: tuple[int, int] | None, **limits: float) -> Bone | None:
+            if pair is None:
+                return None
+            at = list(pair)
+            return Bone.between(self._joints[at], joints[:, at], zoom, **limits)
+
+        main = bone(limb.main)
+        assert main is not None
+        # hands and feet turn, they do not stretch
+        stiff = {"least": 0.75, "most": 1.4} if limb.before is not None else {}
+        return Chain(
+            main=main, before=bone(limb.before), after=bone(limb.after, **stiff),
+            start_radius_px=0.8 * limb.radius_m * self._metre,
+            end_radius_px=0.8 * limb.end_radius_m * self._metre,
+            ends_here=limb.before is not None,
+        )  # fmt: skip
+
+    def _head(self, joints: torch.Tensor, zoom: torch.Tensor, torso: Quad) -> Head:
+        return Head(
+            centre=joints[:, HEAD, None], up=_head_up(joints)[:, None], neck=joints[:, NECK, None],
+            zoom=zoom[:, None, None], photo_centre=self._joints[None, HEAD, None],
+            photo_up=_head_up(self._joints[None])[:, None],
+            torso=torso if "torso" in self.layers else None,
+        )  # fmt: skip
+
+    def _nearness(
+        self, joints: np.ndarray, depth: np.ndarray, scale: np.ndarray, facing: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Per layer (T,) metres towards the camera; a greater one is drawn over a smaller."""
+        near = -np.nan_to_num(depth) / scale[:, None]
+        trunk = [INDEX[f"{s}_{p}"] for s in ("left", "right") for p in ("shoulder", "hip")]
+        middle = near[:, trunk].mean(1)
+        result = {}
+        for name in self.layers:
+            if name in LIMBS:
+                result[name] = near[:, list(LIMBS[name].main)].mean(1)
+                if "arm" in name:  # arms mostly are before the body: before or behind the seen side
+                    result[name] = result[name] + ARMS_NEARER_M * np.clip(2 * facing, -1, 1)
+            else:
+                result[name] = middle
+            extra = sum(metres for word, metres in NEARER_M.items() if word in name)
+            result[name] = result[name] + extra
+        return result
+
+
+def steady_order(nearness: dict[str, float], before: list[str] | None) -> list[str]:
+    """Layers from far to near, changed against the frame before only where the gap is clear.
+
+    Depth from one camera is noisy; without hysteresis crossing arms flicker.
+    """
+    if before is None:
+        return sorted(nearness, key=lambda n: nearness[n])
+    order, changed = list(before), True
+    while changed:  # each swap mends a true inversion, so this ends
+        changed = False
+        for i in range(len(order) - 1):
+            if nearness[order[i]] > nearness[order[i + 1]] + DEPTH_HYSTERESIS_M:
+                order[i], order[i + 1] = order[i + 1], order[i]
+                changed = True
+    return order
+
+
+def _any_tensor(motion: Motion) -> torch.Tensor:
+    if isinstance(motion, Chain):
+        return motion.main.start
+    return motion.centre if isinstance(motion, Head) else motion.centre0  # type: ignore[attr-defined]
+
+
+def _facing(joints: np.ndarray, scale: float | np.ndarray) -> np.ndarray:
+    """(T,) 1 for a person who faces the camera, -1 for one seen from behind."""
+    width = joints[:, INDEX["left_shoulder"], 0] - joints[:, INDEX["right_shoulder"], 0]
+    hips = joints[:, INDEX["left_hip"], 0] - joints[:, INDEX["right_hip"], 0]
+    return np.clip((width + hips) / (0.55 * scale), -1, 1)
+
+
+def _texture(layer: Layer, device: torch.device) -> torch.Tensor:
+    """(1, 5, h, w) colour times alpha, alpha, visibility times alpha."""
+    alpha = layer.rgba[..., 3:]
+    stack = np.concatenate(
+        [layer.rgba[..., :3] * alpha, alpha, layer.visible[..., None] * alpha], -1
+    )
+    return torch.from_numpy(rearrange(stack, "h w c -> 1 c h w").copy()).float().to(device)
+
+
+def _outline(layer: Layer) -> torch.Tensor:
+    """(N, 2) convex outline of the layer's pixels, photo pixels."""
+    points = np.argwhere(layer.rgba[..., 3] > 0.02)[:, ::-1]
+    if len(points) == 0:
+        points = np.zeros((1, 2), int)
+    hull = cv2.convexHull(points.astype(np.int32))[:, 0]
+    return torch.tensor(hull + np.array(layer.box_xyxy[:2]), dtype=torch.float32)
+
+
+def _target_boxes(motion: Motion, outline: torch.Tensor, size_hw: tuple[int, int]) -> np.ndarray:
+    """(T, 4) int boxes that hold the layer in the target, cut at the frame."""
+    points = motion.target(outline[None])
+    low = points.amin(1).floor().numpy() - 2
+    high = points.amax(1).ceil().numpy() + 3
+    limit = np.array([size_hw[1], size_hw[0]])
+    return np.concatenate([np.clip(low, 0, limit), np.clip(high, 0, limit)], 1).astype(np.int64)
+
+
+def _grid_nodes(boxes: np.ndarray) -> torch.Tensor:
+    """(T, N, 2) nodes over each box, from the first pixel's centre to the last's."""
+    step = torch.linspace(0, 1, GRID)
+    corner = torch.tensor(boxes, dtype=torch.float32)
+    span = (corner[:, 2:] - corner[:, :2] - 1).clamp_min(0)
+    y, x = torch.meshgrid(step, step, indexing="ij")
+    unit_nodes = torch.stack([x, y], -1).reshape(1, -1, 2)
+    return corner[:, None, :2] + unit_nodes * span[:, None]
+
+
+def _torso_quad(source: torch.Tensor, joints: torch.Tensor, zoom: torch.Tensor) -> Quad:
+    """Hips to shoulders. Never mirrored: a back shows the front's pixels the same way round."""
+
+    def edges(points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        spine = points[:, NECK] - points[:, MIDHIP]
+        right = perpendicular(unit(spine))  # to the right of the picture for an upright person
+        halves = []
+        for word in ("hip", "shoulder"):
+            half = (points[:, INDEX[f"left_{word}"]] - points[:, INDEX[f"right_{word}"]]) / 2
+            halves.append(torch.cat([dot(half, right), dot(half, unit(spine))], -1))
+        return spine, right, torch.stack(halves, 1)  # (T, 2, 2): across, along
+
+    spine_s, right_s, across_s = edges(source[None])
+    spine_t, right_t, across_t = edges(joints)
+    own = across_s[..., 0].abs().clamp_min(0.05 * float(spine_s.norm()))
+    least = LEAST_TORSO_WIDTH * own * zoom[:, None]
+    width = across_t[..., 0].abs()
+    tilt = across_t[..., 1] * torch.sign(across_t[..., 0])
+    tilt = tilt * (width / least).clamp(0, 1)  # no telling the tilt of an edge seen end on
+    width = torch.maximum(width, least)
+    tilt = torch.minimum(torch.maximum(tilt, -0.5 * width), 0.5 * width)
+    tilt_s = (across_s[..., 1] * torch.sign(across_s[..., 0])).clamp(-0.5 * own, 0.5 * own)
+
+    def halves(
+        w: torch.Tensor, k: torch.Tensor, right: torch.Tensor, spine: torch.Tensor
+    ) -> list[torch.Tensor]:
+        up = unit(spine)
+        return [(w[:, i, None] * right + k[:, i, None] * up)[:, None] for i in range(2)]
+
+    half_s, half_t = halves(own, tilt_s, right_s, spine_s), halves(width, tilt, right_t, spine_t)
+    photo = Quad(centre0=source[None, MIDHIP, None], centre1=source[None, NECK, None],
+                 half0=half_s[0], half1=half_s[1])  # fmt: skip
+    return Quad(centre0=joints[:, MIDHIP, None], centre1=joints[:, NECK, None],
+                half0=half_t[0], half1=half_t[1], photo=photo)  # fmt: skip
+
+
+def _skirt_quad(
+    skirt: Skirt, source: torch.Tensor, joints: torch.Tensor, zoom: torch.Tensor, torso: Quad
+) -> Quad:
+    """Hips to hem; the corners of the hem go with the legs, the cloth between them stretches."""
+    assert torso.photo is not None
+    hem = torch.tensor(
+        np.stack([skirt.hem_left_xy, skirt.hem_right_xy]), dtype=torch.float32
+    )  # (2, 2)
+    legs = [[INDEX[f"{s}_{p}"] for p in ("hip", "knee", "ankle")] for s in ("left", "right")]
+    y = float(hem[0, 1])
+
+    def at_hem(points: torch.Tensor, leg: list[int]) -> torch.Tensor:
+        hip, knee, ankle = (source[j, 1] for j in leg)
+        thigh = float(((y - hip) / (knee - hip).clamp_min(1.0)).clamp(0, 1))
+        shin = float(((y - knee) / (ankle - knee).clamp_min(1.0)).clamp(0, 1))
+        a, b, c = (points[..., j, :] for j in leg)
+        return a + thigh * (b - a) + shin * (c - b)
+
+    own = sorted((at_hem(source, leg) for leg in legs), key=lambda p: float(p[0]))
+    moved = torch.stack([at_hem(joints, leg) for leg in legs], 1)  # (T, 2, 2)
+    crossed = (moved[:, 0, 0] > moved[:, 1, 0])[:, None]
+    left = torch.where(crossed, moved[:, 1], moved[:, 0])
+    right = torch.where(crossed, moved[:, 0], moved[:, 1])
+    z = zoom[:, None]
+    left, right = left + z * (hem[0] - own[0]), right + z * (hem[1] - own[1])
+    centre, half = (left + right) / 2, (right - left) / 2
+    least = 0.7 * z * float((hem[1] - hem[0]).norm()) / 2
+    length = half.norm(dim=-1, keepdim=True).clamp_min(1e-3)
+    half = half * torch.maximum(least / length, torch.ones_like(length))
+    photo = Quad(
+        centre0=torso.photo.centre0, half0=torso.photo.half0,
+        centre1=hem.mean(0)[None, None], half1=((hem[1] - hem[0]) / 2)[None, None],
+    )  # fmt: skip
+    return Quad(centre0=torso.centre0, half0=torso.half0, centre1=centre[:, None],
+                half1=half[:, None], photo=photo)  # fmt: skip
+
+
+def _head_up(joints: torch.Tensor) -> torch.Tensor:
+    """(T, 2) unit vector to the crown: from the mouth to the eyes, steadied by the neck."""
+    eyes = (joints[:, INDEX["left_eye"]] + joints[:, INDEX["right_eye"]]) / 2
+    mouth = (joints[:, INDEX["mouth_left"]] + joints[:, INDEX["mouth_right"]]) / 2
+    return unit(0.6 * unit(eyes - mouth) + 0.4 * unit(joints[:, HEAD] - joints[:, NECK]))
+
+
+def _back_of_head(layer: Layer, joints: np.ndarray, metre: float) -> Layer:
+    """The head with hair where the face is: what a creator expects of a person turned away."""
+    eyes, mouth = (
+        joints[[INDEX[a], INDEX[b]]].mean(0)
+        for a, b in (("left_eye", "right_eye"), ("mouth_left", "mouth_right"))
+    )
+    radius = head_circle(joints, metre)[1]
+    x0, y0, x1, y1 = layer.box_xyxy
+    x, y = np.meshgrid(np.arange(x0, x1), np.arange(y0, y1))
+    crown = (layer.rgba[..., 3] > 0.5) & (y < eyes[1] - 0.45 * radius)
+    if not crown.any():
+        return layer
+    hair, spread = np.median(layer.rgba[crown][:, :3], 0), layer.rgba[crown][:, :3].std()
+    middle = eyes + 0.25 * (mouth - eyes)
+    tall = 1.15 * (mouth[1] - middle[1]) + 0.3 * radius
+    face = np.hypot((x - middle[0]) / (0.95 * radius), (y - middle[1]) / tall)
+    cover = np.clip((1.2 - face) / 0.3, 0, 1)[..., None].astype(np.float32)
+    # strands: noise drawn out downwards, as strong as the hair's own contrast
+    noise = np.random.default_rng(0).normal(size=x.shape).astype(np.float32)
+    strands = cv2.GaussianBlur(noise, (0, 0), sigmaX=0.02 * radius + 0.5, sigmaY=0.25 * radius)
+    strands *= 0.6 * spread / max(float(strands.std()), 1e-6)
+    shade = np.clip(1.05 - 0.2 * face, 0.7, 1.1)[..., None]
+    rgba = layer.rgba.copy()
+    hair = np.clip(hair * shade + strands[..., None], 0, 1)
+    rgba[..., :3] = (1 - cover) * rgba[..., :3] + cover * hair
+    return dataclasses.replace(layer, rgba=rgba, visible=layer.visible * (1 - cover[..., 0]))

@@ -1,0 +1,556 @@
+"""The photographed person cut into layers, as a paper puppet is.
+
+Each limb segment, the torso, the head and, where the outline shows one, a skirt or coat become a
+layer of their own: full-resolution pixels with soft edges, caps that overlap at the joints, and
+filled-in colour where another layer hides it in the photo. A pixel belongs to the part that is
+nearest by geodesic distance through the picture, so sleeves end at their edge and hair goes with
+the head. What is filled in is marked as not visible.
+
+Coordinates are pixels of the photo, (x, y), an integer is a pixel centre.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import cv2
+import numpy as np
+from skimage.graph import MCP_Geometric
+
+from motion_transfer.pose.retarget import HEAD, MIDHIP, NECK
+from motion_transfer.pose.skeleton import INDEX
+
+HAND_LEFT, HAND_RIGHT = 36, 37
+WORKING_HEIGHT = 360
+# Radii of the parts in metres: typical adults in everyday clothes.
+RADIUS = {"upper_arm": 0.065, "lower_arm": 0.05, "hand": 0.045,
+          "thigh": 0.09, "shin": 0.065, "foot": 0.05}  # fmt: skip
+SEEN_CONFIDENCE = 0.3
+HIDES: dict[str, tuple[str, ...]] = {
+    "arm": ("torso", "skirt", "head", "thigh", "shin"), "head": ("torso",),
+    "skirt": ("thigh", "shin"), "torso": (), "thigh": (), "shin": (),
+}  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Limb:
+    """A chain of bones that one layer shows; the first may belong to the layer above it."""
+
+    main: tuple[int, int]
+    before: tuple[int, int] | None
+    after: tuple[int, int] | None
+    radius_m: float
+    end_radius_m: float
+
+
+def _limbs() -> dict[str, Limb]:
+    limbs = {}
+    for side, hand in (("left", HAND_LEFT), ("right", HAND_RIGHT)):
+        j = {n.removeprefix(f"{side}_"): i for n, i in INDEX.items() if n.startswith(f"{side}_")}
+        upper, lower = (j["shoulder"], j["elbow"]), (j["elbow"], j["wrist"])
+        thigh, shin = (j["hip"], j["knee"]), (j["knee"], j["ankle"])
+        limbs[f"{side}_shin"] = Limb(
+            main=shin,
+            before=thigh,
+            after=(j["ankle"], j["foot_index"]),
+            radius_m=RADIUS["shin"],
+            end_radius_m=RADIUS["foot"],
+        )
+        limbs[f"{side}_thigh"] = Limb(
+            main=thigh,
+            before=None,
+            after=shin,
+            radius_m=RADIUS["thigh"],
+            end_radius_m=RADIUS["shin"],
+        )
+        limbs[f"{side}_upper_arm"] = Limb(
+            main=upper,
+            before=None,
+            after=lower,
+            radius_m=RADIUS["upper_arm"],
+            end_radius_m=RADIUS["lower_arm"],
+        )
+        limbs[f"{side}_lower_arm"] = Limb(
+            main=lower,
+            before=upper,
+            after=(j["wrist"], hand),
+            radius_m=RADIUS["lower_arm"],
+            end_radius_m=RADIUS["hand"],
+        )
+    return limbs
+
+
+LIMBS = _limbs()
+# From far to near in an ordinary photo; ties in the target are broken the same way.
+NAMES = (
+    "left_thigh", "right_thigh", "left_shin", "right_shin", "torso", "skirt", "head",
+    "left_upper_arm", "right_upper_arm", "left_lower_arm", "right_lower_arm",
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Layer:
+    """One piece of the person.
+
+    Args:
+        name: one of `NAMES`.
+        box_xyxy: where it lies in the photo, pixels, right and bottom exclusive.
+        rgba: (h, w, 4) float32 in [0, 1], straight colour, extended beyond the outline.
+        visible: (h, w) float32, 0 where the photo does not show it.
+    """
+
+    name: str
+    box_xyxy: tuple[int, int, int, int]
+    rgba: np.ndarray
+    visible: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Skirt:
+    """Outline of a skirt, dress or coat below the hips, photo pixels.
+
+    Args:
+        hem_left_xy: lower corner at the left of the picture.
+        hem_right_xy: lower corner at the right of the picture.
+    """
+
+    hem_left_xy: np.ndarray
+    hem_right_xy: np.ndarray
+
+
+def extend_joints(xy: np.ndarray) -> np.ndarray:
+    """(..., 33, C) -> (..., 38, C): with the middles of hips, shoulders, ears and both hands."""
+
+    def middle(a: str, b: str) -> np.ndarray:
+        return (xy[..., INDEX[a], :] + xy[..., INDEX[b], :]) / 2
+
+    def fingertips(side: str) -> np.ndarray:  # the key points are the knuckles
+        wrist = xy[..., INDEX[f"{side}_wrist"], :]
+        return wrist + 1.7 * (middle(f"{side}_index", f"{side}_pinky") - wrist)
+
+    extra = [
+        middle("left_hip", "right_hip"),
+        middle("left_shoulder", "right_shoulder"),
+        middle("left_ear", "right_ear"),
+        fingertips("left"),
+        fingertips("right"),
+    ]
+    return np.concatenate([xy, np.stack(extra, -2)], -2)
+
+
+def cut_layers(
+    rgb: np.ndarray,
+    alpha: np.ndarray,
+    joints_xy: np.ndarray,
+    shown: np.ndarray,
+    px_per_metre: float,
+) -> tuple[dict[str, Layer], Skirt | None]:
+    """Cut the person into layers.
+
+    Args:
+        rgb: (H, W, 3) uint8, with the person's own colour at soft edges.
+        alpha: (H, W) float32 matte in [0, 1].
+        joints_xy: (33, 2) key points in pixels.
+        shown: (33,) bool, joints that the photo shows.
+        px_per_metre: size of the person in the photo.
+
+    Returns:
+        The layers that have any pixels, and the skirt's outline if there is a skirt.
+    """
+    joints = extend_joints(np.nan_to_num(joints_xy).astype(np.float64))
+    box = _person_box(alpha, margin=4)
+    scale = min(1.0, WORKING_HEIGHT / (box[3] - box[1]))
+    work = _Working.make(rgb, alpha, joints, px_per_metre, box, scale)
+    skirt_mask, hem = _find_skirt(work)
+    labels = _label(work, shown, skirt_mask)
+    layers = {}
+    for number, name in enumerate(NAMES):
+        if (labels == number).sum() < 12:
+            continue
+        layer = _make_layer(name, number, work, labels, rgb, alpha)
+        if layer is not None:
+            layers[name] = layer
+    skirt = None
+    if hem is not None and "skirt" in layers:
+        corners = hem / scale + np.array(box[:2])
+        skirt = Skirt(hem_left_xy=corners[0], hem_right_xy=corners[1])
+    return layers, skirt
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Working:
+    """The person at working resolution; everything in working pixels."""
+
+    rgb: np.ndarray
+    matte: np.ndarray
+    joints: np.ndarray
+    metre: float
+    box: tuple[int, int, int, int]
+    scale: float
+    grid: np.ndarray
+    distance: dict[str, np.ndarray]
+
+    @classmethod
+    def make(
+        cls,
+        rgb: np.ndarray,
+        alpha: np.ndarray,
+        joints: np.ndarray,
+        px_per_metre: float,
+        box: tuple[int, int, int, int],
+        scale: float,
+    ) -> _Working:
+        x0, y0, x1, y1 = box
+        size = (max(8, round((x1 - x0) * scale)), max(8, round((y1 - y0) * scale)))
+        small = cv2.resize(rgb[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
+        matte = cv2.resize(alpha[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
+        points = (joints - np.array([x0, y0]) + 0.5) * scale - 0.5
+        grid = np.stack(np.meshgrid(np.arange(size[0]), np.arange(size[1])), -1).astype(np.float64)
+        metre = px_per_metre * scale
+        return cls(
+            rgb=small,
+            matte=matte,
+            joints=points,
+            metre=metre,
+            box=box,
+            scale=scale,
+            grid=grid,
+            distance={n: _limb_distance(grid, points, limb, metre) for n, limb in LIMBS.items()},
+        )
+
+
+def _person_box(alpha: np.ndarray, margin: int) -> tuple[int, int, int, int]:
+    rows, columns = np.flatnonzero((alpha > 0.05).any(1)), np.flatnonzero((alpha > 0.05).any(0))
+    height, width = alpha.shape
+    if len(rows) == 0:
+        return 0, 0, width, height
+    return (max(0, int(columns[0]) - margin), max(0, int(rows[0]) - margin),
+            min(width, int(columns[-1]) + 1 + margin), min(height, int(rows[-1]) + 1 + margin))  # fmt: skip
+
+
+def segment_distance(points: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Distance of points (..., 2) to the segment from a (2,) to b (2,)."""
+    along = b - a
+    t = ((points - a) @ along) / max(float(along @ along), 1e-6)
+    return np.linalg.norm(points - a - np.clip(t, 0, 1)[..., None] * along, axis=-1)
+
+
+def _limb_distance(grid: np.ndarray, joints: np.ndarray, limb: Limb, metre: float) -> np.ndarray:
+    """Distance to the layer's own bones in units of their radius: 1 is the usual outline."""
+    main = segment_distance(grid, joints[limb.main[0]], joints[limb.main[1]])
+    distance = main / (limb.radius_m * metre)
+    if limb.before is not None and limb.after is not None:  # hands and feet hang on the last
+        end = segment_distance(grid, joints[limb.after[0]], joints[limb.after[1]])
+        distance = np.minimum(distance, end / (limb.end_radius_m * metre))
+    return distance
+
+
+def _torso_polygon(work: _Working, widen: float, up_m: float, down_m: float) -> np.ndarray:
+    """(4, 2) shoulders and hips, image-left first, widened by a factor."""
+    shoulders = work.joints[[INDEX["left_shoulder"], INDEX["right_shoulder"]]]
+    hips = work.joints[[INDEX["left_hip"], INDEX["right_hip"]]]
+    shoulders, hips = (p[np.argsort(p[:, 0])] for p in (shoulders, hips))
+    axis = shoulders.mean(0) - hips.mean(0)
+    axis = axis / max(float(np.linalg.norm(axis)), 1e-6)
+    least = 0.11 * work.metre  # a torso seen from the side still has depth
+    sideways = np.array([-axis[1], axis[0]]) * (1 if axis[1] < 0 else -1)
+    corners = []
+    for pair, lift in ((shoulders, up_m), (hips, -down_m)):
+        half = (pair[1] - pair[0]) / 2 * widen
+        if np.linalg.norm(half) < least:
+            half = sideways * least
+        centre = pair.mean(0) + axis * lift * work.metre
+        corners += [centre - half, centre + half]
+    return np.array([corners[0], corners[1], corners[3], corners[2]])
+
+
+def _fill(shape: tuple[int, ...], polygon: np.ndarray) -> np.ndarray:
+    mask = np.zeros(shape[:2], np.uint8)
+    cv2.fillPoly(mask, [np.round(polygon).astype(np.int32)], 1)
+    return mask.astype(bool)
+
+
+def _find_skirt(work: _Working) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Find cloth below the hips that no leg explains: a skirt, a dress, an open coat.
+
+    Returns:
+        The mask (h, w) and the two lower corners (2, 2), or None twice.
+    """
+    joints, metre = work.joints, work.metre
+    legs = np.minimum.reduce([work.distance[n] for n in LIMBS if "thigh" in n or "shin" in n])
+    arms = np.minimum.reduce([work.distance[n] for n in LIMBS if "arm" in n])
+    body = (work.matte > 0.5) & (arms > 1.35)
+    loose = body & (legs > 1.25)
+    hip_y = float(joints[MIDHIP, 1])
+    knees = joints[[INDEX["left_knee"], INDEX["right_knee"]], 1]
+    ankles = joints[[INDEX["left_ankle"], INDEX["right_ankle"]], 1]
+    thigh = max(float(knees.mean()) - hip_y, 0.2 * metre)
+    first = int(hip_y + 0.18 * thigh)
+    last = min(int(ankles.max() - 0.06 * metre), len(body) - 1)
+    wide = loose[: last + 1].sum(1) > 0.085 * metre
+    gap_rows = _gap_filled(work, body)
+    rows = (wide | gap_rows[: last + 1])[first:]
+    if len(rows) == 0:
+        return None, None
+    misses, hem = 0, -1
+    for number, row in enumerate(rows):
+        misses = 0 if row else misses + 1
+        if misses > 0.05 * metre:
+            break
+        if row:
+            hem = number
+    if hem < 0.3 * thigh:
+        return None, None
+    hem_y = first + hem
+    mask = body.copy()
+    mask[: int(hip_y - 0.02 * metre)] = False
+    mask[hem_y + 1 :] = False
+    near = [n for n in LIMBS if "arm" in n]
+    mask &= np.minimum.reduce([work.distance[n] for n in near]) > 1.2
+    keep = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    mask = keep[1] == 1 + np.argmax(keep[2][1:, cv2.CC_STAT_AREA]) if keep[0] > 1 else mask
+    band = mask[max(first, hem_y - max(3, int(0.06 * metre))) : hem_y + 1]
+    columns = np.flatnonzero(band.any(0))
+    if len(columns) == 0:
+        return None, None
+    return mask, np.array([[columns[0], hem_y], [columns[-1], hem_y]], np.float64)
+
+
+def _gap_filled(work: _Working, body: np.ndarray) -> np.ndarray:
+    """(h,) rows in which the legs stand apart and yet cloth is between them."""
+    rows = np.zeros(len(body), bool)
+    left, right = (
+        [work.joints[INDEX[f"{side}_{n}"]] for n in ("hip", "knee", "ankle")]
+        for side in ("left", "right")
+    )
+    for y in range(len(body)):
+        x_left, x_right = (
+            float(np.interp(y, [p[1] for p in leg], [p[0] for p in leg])) for leg in (left, right)
+        )
+        low, high = sorted((x_left, x_right))
+        inset = 1.15 * RADIUS["thigh"] * work.metre
+        if high - low > 2 * inset + 0.03 * work.metre:
+            between = body[y, int(low + inset) : int(high - inset) + 1]
+            rows[y] = len(between) > 0 and bool(between.mean() > 0.8)
+    return rows
+
+
+def _label(work: _Working, shown: np.ndarray, skirt: np.ndarray | None) -> np.ndarray:
+    """(h, w) int: index into `NAMES`, -1 outside of the person."""
+    person = work.matte > 0.05
+    visible = {n: all(shown[j] for j in limb.main) for n, limb in LIMBS.items()}
+    arms = [n for n in LIMBS if "arm" in n and visible[n]]
+    arm_distance = np.minimum.reduce(
+        [work.distance[n] for n in arms] or [np.full(person.shape, 9.0)]
+    )
+    seeds: dict[str, np.ndarray] = {}
+    for name in arms:
+        seeds[name] = _arm_core(work, LIMBS[name])
+    if visible_head(shown):
+        centre, radius = head_circle(work.joints, work.metre)
+        seeds["head"] = np.linalg.norm(work.grid - centre, axis=-1) < 0.75 * radius
+    inner = _fill(person.shape, _torso_polygon(work, 0.85, -0.04, 0.02))
+    seeds["torso"] = inner & (arm_distance > 1.2)
+    if skirt is not None:
+        seeds["skirt"] = skirt & ~inner
+    for name in LIMBS:
+        if "arm" not in name and visible[name]:
+            core = (work.distance[name] < 0.45) & (arm_distance > 1.4)
+            core &= ~_fill(person.shape, _torso_polygon(work, 1.1, 0.0, 0.05))
+            seeds[name] = core if skirt is None else core & ~skirt
+    taken = np.zeros(person.shape, bool)
+    cost = _geodesic_cost(work, person)
+    reaches = np.full((len(NAMES), *person.shape), np.inf)
+    ordered = sorted(seeds, key=lambda n: ("arm" not in n, NAMES.index(n)))
+    for name in ordered:
+        seeds[name] = seeds[name] & person & ~taken
+        taken |= seeds[name]
+        if not seeds[name].any():
+            continue
+        reach = MCP_Geometric(cost).find_costs(np.argwhere(seeds[name]))[0]
+        if name in LIMBS:  # a limb does not own what is far from its bone
+            reach = reach + np.maximum(work.distance[name] - 1.6, 0) * 0.06 * work.metre
+        if name not in arms:  # where a hand should be, others must be sure
+            reach = reach + np.maximum(1.0 - arm_distance, 0) * 0.12 * work.metre
+        reaches[NAMES.index(name)] = reach
+    labels = reaches.argmin(0)
+    for side in ("left", "right"):
+        name = f"{side}_lower_arm"
+        if name in arms:
+            _separate_hand(work, name, seeds[name], reaches, labels, person)
+    if skirt is not None:
+        labels[skirt & ~inner] = NAMES.index("skirt")
+    labels[~person] = -1
+    return labels
+
+
+def _separate_hand(
+    work: _Working,
+    name: str,
+    core: np.ndarray,
+    reaches: np.ndarray,
+    labels: np.ndarray,
+    person: np.ndarray,
+) -> None:
+    """Redraw the border between a hand and what it hangs before, by colour, in `labels`.
+
+    GrabCut (Rother et al., SIGGRAPH 2004) in a narrow zone; distances alone leave fingers on the
+    thigh. Not for whole arms: sleeve and jacket are of one colour, and it takes half the jacket.
+    """
+    number, limb = NAMES.index(name), LIMBS[name]
+    assert limb.after is not None
+    wrist, fingers = (work.joints[j] for j in limb.after)
+    radius = limb.end_radius_m * work.metre
+    distance = segment_distance(work.grid, wrist, fingers) / radius
+    zone = (distance < 2.2) & person
+    core = core & (distance < 1.0)
+    before = (labels == number) & zone
+    rows, columns = np.flatnonzero(zone.any(1)), np.flatnonzero(zone.any(0))
+    if len(rows) < 3 or len(columns) < 3 or not core.any() or (zone & ~before).sum() < 8:
+        return
+    box = (slice(max(0, rows[0] - 4), rows[-1] + 5), slice(max(0, columns[0] - 4), columns[-1] + 5))
+    mask = np.full(person.shape, cv2.GC_BGD, np.uint8)
+    mask[zone] = cv2.GC_PR_BGD
+    mask[before & (distance < 1.8)] = cv2.GC_PR_FGD
+    mask[core] = cv2.GC_FGD
+    part = mask[box].copy()
+    model = np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.setRNGSeed(0)
+    cv2.grabCut(work.rgb[box].copy(), part, None, *model, 3, cv2.GC_INIT_WITH_MASK)
+    after = np.zeros(person.shape, bool)
+    after[box] = (part == cv2.GC_FGD) | (part == cv2.GC_PR_FGD)
+    after &= zone
+    if not 0.5 < after.sum() / max(1, before.sum()) < 2.0:  # a bare hand on a bare thigh
+        return
+    labels[after & ~before] = number
+    others = reaches.copy()
+    others[number] = np.inf
+    lost = before & ~after
+    labels[lost] = others.argmin(0)[lost]
+
+
+def _arm_core(work: _Working, limb: Limb) -> np.ndarray:
+    """(h, w) bool: surely arm. Not the shoulder, where hair may lie, and not past the knuckles."""
+    start, end = work.joints[limb.main[0]], work.joints[limb.main[1]]
+    radius = limb.radius_m * work.metre
+    if limb.before is None:
+        return segment_distance(work.grid, 0.65 * start + 0.35 * end, end) < 0.45 * radius
+    assert limb.after is not None
+    knuckles = end + 0.5 * (work.joints[limb.after[1]] - end)
+    hand = segment_distance(work.grid, end, knuckles) < 0.4 * limb.end_radius_m * work.metre
+    return hand | (segment_distance(work.grid, start, end) < 0.45 * radius)
+
+
+def visible_head(shown: np.ndarray) -> bool:
+    """Whether the photo shows the head: nose or ears."""
+    return bool(shown[[INDEX["nose"], INDEX["left_ear"], INDEX["right_ear"]]].any())
+
+
+def head_circle(joints: np.ndarray, metre: float) -> tuple[np.ndarray, float]:
+    """Centre (2,) and radius of the skull, which the ears lie in the middle of."""
+    return joints[HEAD] + 0.15 * (joints[HEAD] - joints[NECK]), 0.11 * metre
+
+
+def _geodesic_cost(work: _Working, person: np.ndarray) -> np.ndarray:
+    lab = cv2.cvtColor(cv2.GaussianBlur(work.rgb, (0, 0), 1.0), cv2.COLOR_RGB2LAB)
+    lab = lab.astype(np.float32)
+    edge = np.hypot(cv2.Sobel(lab, cv2.CV_32F, 1, 0), cv2.Sobel(lab, cv2.CV_32F, 0, 1)).max(-1)
+    return np.where(person, 1.0 + np.minimum(edge / 12.0, 12.0), 200.0)
+
+
+def _hides(near: str, far: str) -> bool:
+    """Whether one layer may hide another in the photo. Neighbours at a joint meet instead."""
+    hidden = next(kinds for word, kinds in HIDES.items() if word in near)
+    return any(kind in far for kind in hidden)
+
+
+def _make_layer(
+    name: str, number: int, work: _Working, labels: np.ndarray, rgb: np.ndarray, alpha: np.ndarray
+) -> Layer | None:
+    own = labels == number
+    nearer = np.isin(labels, [i for i, n in enumerate(NAMES) if _hides(n, name)])
+    # hidden by a nearer layer, but surely there
+    hull = _hull(own) if name not in LIMBS else work.distance[name] < 0.95
+    hidden = nearer & hull
+    if name in LIMBS and not own.any():
+        return None
+    caps = _caps(name, work, labels) * ((labels >= 0) & (hull | ~nearer))
+    weight = np.maximum(cv2.GaussianBlur((own | hidden).astype(np.float32), (0, 0), 0.8), caps)
+    # what the layer beneath shows through a cap is the same picture, so caps copy it as it is
+    source = own | ((caps > 0.02) & ~hidden)
+    # an edge against a nearer layer is mixed colour, and labels are not exact there
+    source &= ~cv2.dilate((nearer & (caps < 0.9)).astype(np.uint8), np.ones((5, 5))).astype(bool)
+    rows, columns = np.flatnonzero((weight > 0.01).any(1)), np.flatnonzero((weight > 0.01).any(0))
+    wx0, wy0 = max(0, columns[0] - 1), max(0, rows[0] - 1)
+    wx1, wy1 = min(own.shape[1], columns[-1] + 2), min(own.shape[0], rows[-1] + 2)
+    colour = work.rgb.copy()
+    inside = (slice(wy0, wy1), slice(wx0, wx1))
+    unknown = (~source[inside]).astype(np.uint8)
+    colour[inside] = cv2.inpaint(work.rgb[inside].copy(), unknown, 3, cv2.INPAINT_TELEA)
+    x0, y0, x1, y1 = work.box
+    full = (x1 - x0, y1 - y0)
+    fx, fy = full[0] / own.shape[1], full[1] / own.shape[0]
+    bx0, by0 = int(wx0 * fx), int(wy0 * fy)
+    bx1, by1 = min(full[0], int(np.ceil(wx1 * fx))), min(full[1], int(np.ceil(wy1 * fy)))
+
+    def enlarge(image: np.ndarray) -> np.ndarray:
+        return cv2.resize(image, full, interpolation=cv2.INTER_LINEAR)[by0:by1, bx0:bx1]
+
+    mask = enlarge(weight)
+    shown = enlarge(cv2.GaussianBlur(source.astype(np.float32), (0, 0), 0.8))
+    keep = np.clip(2 * shown - 0.5, 0, 1)[..., None]
+    window = (slice(y0 + by0, y0 + by1), slice(x0 + bx0, x0 + bx1))
+    mixed = keep * rgb[window] + (1 - keep) * enlarge(colour)
+    rgba = np.concatenate([mixed / 255.0, (mask * alpha[window])[..., None]], -1)
+    return Layer(
+        name=name,
+        box_xyxy=(x0 + bx0, y0 + by0, x0 + bx1, y0 + by1),
+        rgba=rgba.astype(np.float32),
+        visible=np.clip(shown, 0, 1).astype(np.float32),
+    )
+
+
+def _hull(mask: np.ndarray) -> np.ndarray:
+    points = np.argwhere(mask)[:, ::-1]
+    if len(points) < 3:
+        return mask
+    return _fill(mask.shape, cv2.convexHull(points.astype(np.int32))[:, 0])
+
+
+def _caps(name: str, work: _Working, labels: np.ndarray) -> np.ndarray:
+    """(h, w) soft discs at the joints, where the layer goes on under its neighbours."""
+    joints, metre = work.joints, work.metre
+    distance = np.full(work.matte.shape, 9.0)
+    discs: list[tuple[int, str]] = []  # joint, and the limb that sets the width
+    if name in LIMBS:
+        limb, side = LIMBS[name], name.split("_")[0]
+        discs.append((limb.main[0], name))
+        if limb.before is None:
+            lower = f"{side}_shin" if "thigh" in name else f"{side}_lower_arm"
+            discs.append((limb.main[1], lower))
+    elif name == "torso":
+        for side in ("left", "right"):
+            discs.append((INDEX[f"{side}_shoulder"], f"{side}_upper_arm"))
+            discs.append((INDEX[f"{side}_hip"], f"{side}_thigh"))
+        distance = np.linalg.norm(work.grid - joints[NECK], axis=-1) / (0.08 * metre)
+    elif name == "head":
+        top = 0.6 * joints[HEAD] + 0.4 * joints[NECK]
+        distance = segment_distance(work.grid, joints[NECK], top) / (0.07 * metre)
+    for joint, limb_name in discs:
+        radius = _half_width(limb_name, work, labels)
+        distance = np.minimum(distance, np.linalg.norm(work.grid - joints[joint], axis=-1) / radius)
+    return np.clip((1.15 - distance) / 0.45, 0, 1).astype(np.float32)
+
+
+def _half_width(name: str, work: _Working, labels: np.ndarray) -> float:
+    """Half the width of a limb near its upper joint, measured in the picture, working pixels."""
+    usual = LIMBS[name].radius_m * work.metre
+    own = (labels == NAMES.index(name)) & (work.matte > 0.5)
+    start, end = (work.joints[j] for j in LIMBS[name].main)
+    depth = cv2.distanceTransform(own.astype(np.uint8), cv2.DIST_L2, 3)
+    samples = []
+    for t in (0.2, 0.3, 0.4):
+        x, y = np.round(start + t * (end - start)).astype(int)
+        if 0 <= y < depth.shape[0] and 0 <= x < depth.shape[1] and depth[y, x] > 0:
+            samples.append(float(depth[y, x]))
+    return float(np.clip(np.median(samples), 0.5 * usual, 1.3 * usual)) if samples else usual
