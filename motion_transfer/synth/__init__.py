@@ -1,1 +1,1 @@
-"""Synthetic people: the data engine."""
+"""Synthetic people: a data engine that draws clothed, animated people with exact ground truth."""

@@ -1,0 +1,250 @@
+"""Read the asset pack: avatars, hair, motion clips, environment maps.
+
+The pack's layout is described in `docs/synthetic-people.md`. Identities and clips in `HELD_OUT`
+are never trained on; everything that draws at random asks for a split.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import lzma
+import os
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from motion_transfer.synth.body import (
+    GARMENT,
+    HAIR,
+    SKIN,
+    WIG,
+    Body,
+    Texture,
+    face_landmarks,
+    vertex_normals,
+    vertex_parts,
+)
+from motion_transfer.synth.exr import read_exr
+from motion_transfer.synth.motion import Clip
+from motion_transfer.synth.rig import PART
+
+Split = Literal["train", "held-out"]
+HELD_OUT_IDENTITIES = (
+    "White_F_2", "White_M_2", "Asian_M_3", "Black_F_3", "Hispanic_M_1", "MENA_F_1",
+    "MH_F_elegant", "MH_M_casual4",
+)  # fmt: skip
+HELD_OUT_CLIPS = (
+    "49_02", "49_07", "05_06", "05_10", "05_15", "06_05", "08_01", "02_03", "07_04", "05_02",
+)  # fmt: skip
+
+
+def split_of_body(name: str) -> Split:
+    """Whether a body's identity may be trained on."""
+    held_out = any(name == i or name.startswith(i + "_") for i in HELD_OUT_IDENTITIES)
+    return "held-out" if held_out else "train"
+
+
+def split_of_clip(name: str) -> Split:
+    """Whether a motion clip may be trained on."""
+    return "held-out" if name in HELD_OUT_CLIPS else "train"
+
+
+class Assets:
+    """The bodies, clips and environments of an unpacked asset pack.
+
+    Args:
+        folder: where the pack was unpacked.
+
+    Raises:
+        FileNotFoundError: the folder is not an asset pack.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        if not (self.folder / "topo.npz").is_file() and (self.folder / "pack").is_dir():
+            self.folder = self.folder / "pack"
+        if not (self.folder / "topo.npz").is_file():
+            raise FileNotFoundError(
+                f"--assets: {folder} is not an asset pack (it has no topo.npz); "
+                "docs/synthetic-people.md says how to make one"
+            )
+        rig = json.loads((self.folder / "rig.json").read_text())
+        self.joint_names: tuple[str, ...] = tuple(rig["names"])
+        self.parents = np.array(rig["par"], np.int64)
+        entries = json.loads((self.folder / "meta.json").read_text())
+        self._avatars = [entry for entry in entries if "name" in entry]
+        self._same_texture = {e["dup"]: e["of"] for e in entries if "dup" in e}
+        self._index = {entry["name"]: k for k, entry in enumerate(self._avatars)}
+        self._wig_of: dict[str, str] = json.loads((self.folder / "wigs.json").read_text())
+        self._separate = {p.stem: p for p in sorted(self.folder.glob("MH_*.npz"))}
+        self.environments = tuple(sorted(p.stem for p in (self.folder / "hdri").glob("*.exr")))
+
+    def body_names(self, split: Split | None = None) -> list[str]:
+        """Names of the bodies of a split (None: all), sorted."""
+        names = sorted([*self._index, *self._separate])
+        return [n for n in names if split is None or split_of_body(n) == split]
+
+    def clip_names(self, split: Split | None = None) -> list[str]:
+        """Names of the motion clips of a split (None: all), in the pack's order."""
+        names = [str(n).removesuffix(".bvh") for n in self._motion["ids"]]
+        return [n for n in names if split is None or split_of_clip(n) == split]
+
+    def body(self, name: str) -> Body:
+        """Load one body with its texture.
+
+        Raises:
+            KeyError: the pack has no body of that name.
+        """
+        if name in self._separate:
+            return self._load_separate(name)
+        if name not in self._index:
+            raise KeyError(f"the asset pack has no body named {name!r}")
+        return self._load_avatar(name)
+
+    def clip(self, name: str) -> Clip:
+        """Load one motion clip.
+
+        Raises:
+            KeyError: the pack has no clip of that name.
+        """
+        motion = self._motion
+        names = self.clip_names()
+        if name not in names:
+            raise KeyError(f"the asset pack has no motion clip named {name!r}")
+        k = names.index(name)
+        start, stop = motion["starts"][k], motion["starts"][k + 1]
+        xyz = motion["Q"][start:stop].astype(np.float32) / 32767
+        w = np.sqrt(np.clip(1 - (xyz**2).sum(-1, keepdims=True), 0, None))
+        return Clip(
+            name=name,
+            rotations=np.concatenate([xyz, w], -1),
+            root=motion["P"][start:stop].astype(np.float32),
+            joint_names=tuple(str(n) for n in motion["joints"]),
+            child_names=tuple(str(n) for n in motion["child"]),
+            rest_directions=motion["rest_direction"][k].astype(np.float32),
+            leg_length=float(motion["leg_length"][k]),
+        )
+
+    def environment(self, name: str) -> np.ndarray:
+        """An equirectangular environment map.
+
+        Returns:
+            (H, W, 3) float32 linear RGB; lossy compression leaves negative texels around lamps,
+            they take the largest value nearby.
+        """
+        image = read_exr(self.folder / "hdri" / f"{name}.exr")
+        bad = cv2.dilate((image.min(-1) <= 0).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        image[bad] = cv2.dilate(image, np.ones((5, 5), np.uint8))[bad]
+        return np.maximum(image, 0)
+
+    @functools.cached_property
+    def _motion(self) -> dict[str, np.ndarray]:
+        motion = dict(np.load(self.folder / "motion30.npz", allow_pickle=False))
+        motion["starts"] = np.concatenate([[0], np.cumsum(motion["n"])])
+        return motion
+
+    @functools.cached_property
+    def _topology(self) -> dict[str, np.ndarray]:
+        return dict(np.load(self.folder / "topo.npz", allow_pickle=False))
+
+    @functools.cached_property
+    def _wigs(self) -> dict[str, np.ndarray]:
+        return dict(np.load(self.folder / "wigs.npz", allow_pickle=False))
+
+    @functools.cached_property
+    def _deltas(self) -> np.ndarray:
+        raw = lzma.decompress((self.folder / "pos.xz").read_bytes())
+        return np.frombuffer(raw, np.int16).reshape(3, len(self._avatars), -1)
+
+    def _read_image(self, name: str, kind: str) -> np.ndarray:
+        """(H, W, 4) uint8 RGBA of `tex/NAME_KIND.webp`."""
+        file = f"{name}_{kind}.webp"
+        path = self.folder / "tex" / self._same_texture.get(file, file)
+        image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        if image is None:
+            raise FileNotFoundError(f"--assets: cannot read the texture {path}")
+        if image.shape[2] == 3:
+            return cv2.cvtColor(image, cv2.COLOR_BGR2RGBA)
+        return cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA)
+
+    def _load_avatar(self, name: str) -> Body:
+        """An avatar of the shared topology, with its wig if it has one."""
+        topology, k = self._topology, self._index[name]
+        gender = self._avatars[k]["gender"]
+        quantised = self._deltas[:, k].T.astype(np.int32) + topology["mean"]
+        span = topology["hi"] - topology["lo"]
+        vertices = (quantised / 65535.0 * span + topology["lo"]).astype(np.float32)
+        uv = topology["U"].astype(np.float32) / 65535
+        triangles = topology["T"].astype(np.int32)
+        joints = topology["J" + gender]
+        weights = topology["W" + gender].astype(np.float32)
+        material = topology["M"][triangles[:, 0]].astype(np.uint8)
+        normals = vertex_normals(vertices, triangles)
+        weights /= weights.sum(1, keepdims=True)
+        part = vertex_parts(joints, weights, self.joint_names)
+        rest_joints = topology["G"][k].astype(np.float64)
+        landmarks = face_landmarks(vertices, part, rest_joints, self.joint_names)
+        wig_image = np.full((2, 2, 4), 255, np.uint8)
+        if name in self._wig_of:
+            wig = {key: self._wigs[f"{self._wig_of[name]}/{key}"] for key in "PUNJWT"}
+            wig_weights = wig["W"].astype(np.float32)
+            wig_weights /= wig_weights.sum(1, keepdims=True)
+            triangles = np.concatenate([triangles, wig["T"].astype(np.int32) + len(vertices)])
+            material = np.concatenate([material, np.full(len(wig["T"]), WIG, np.uint8)])
+            vertices = np.concatenate([vertices, wig["P"].astype(np.float32)])
+            normals = np.concatenate([normals, wig["N"].astype(np.float32) / 127])
+            wig_uv = wig["U"].astype(np.float32)
+            if wig["U"].dtype == np.uint16:
+                wig_uv /= 65535
+            uv = np.concatenate([uv, wig_uv])
+            joints = np.concatenate([joints, wig["J"].astype(joints.dtype)])
+            weights = np.concatenate([weights, wig_weights])
+            part = np.concatenate([part, np.full(len(wig["P"]), PART["hair"], np.uint8)])
+            wig_image = self._read_image(name, "w")
+        colour = self._read_image(name, "c")
+        texture = Texture(
+            colour=colour,
+            normal=np.ascontiguousarray(self._read_image(name, "n")[..., :3]),
+            wig=wig_image,
+            label=np.zeros((2, 2), np.uint8),
+        )
+        return Body(
+            name=name, vertices=vertices, normals=normals, uv=uv, triangles=triangles,
+            material=material, joints=joints, weights=weights, rest_joints=rest_joints,
+            joint_names=self.joint_names, parents=self.parents, part=part, landmarks=landmarks,
+            texture=texture,
+        )  # fmt: skip
+
+    def _load_separate(self, name: str) -> Body:
+        """A body with garments of its own topology, one atlas with alpha."""
+        data = dict(np.load(self._separate[name], allow_pickle=False))
+        span = data["hi"] - data["lo"]
+        vertices = (data["P"] / 65535.0 * span + data["lo"]).astype(np.float32)
+        weights = data["W"].astype(np.float32)
+        weights /= weights.sum(1, keepdims=True)
+        triangles = data["T"].astype(np.int32)
+        part = vertex_parts(data["J"], weights, self.joint_names)
+        rest_joints = data["G"][:, :3, 3].astype(np.float64)
+        landmarks = face_landmarks(
+            vertices,
+            np.where(np.isin(data["M"], (SKIN, GARMENT)), part, 0),
+            rest_joints,
+            self.joint_names,
+        )
+        part[data["M"] == HAIR] = PART["hair"]
+        texture = Texture(
+            colour=self._read_image(name, "c"),
+            normal=np.full((2, 2, 3), (128, 128, 255), np.uint8),
+            wig=np.full((2, 2, 4), 255, np.uint8),
+            label=np.zeros((2, 2), np.uint8),
+        )
+        return Body(
+            name=name, vertices=vertices, normals=data["N"].astype(np.float32) / 127,
+            uv=data["U"].astype(np.float32) / 65535, triangles=triangles,
+            material=data["M"][triangles[:, 0]].astype(np.uint8), joints=data["J"],
+            weights=weights, rest_joints=rest_joints, joint_names=self.joint_names,
+            parents=self.parents, part=part, landmarks=landmarks, texture=texture,
+        )  # fmt: skip

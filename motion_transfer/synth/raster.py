@@ -1,0 +1,455 @@
+"""The numba kernels: skinning, projection, z-buffer, shading.
+
+Screen space is float32 (V, 3): x, y in pixels (an integer is a pixel centre) and `near`, a
+number that is linear in screen space and grows towards the eye: 1 / depth for a perspective
+camera, minus depth for a light's orthographic camera. A raster holds for each sample the
+triangle seen there (-1: none); everything else is looked up from it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+_FAST = {"reassoc", "contract", "arcp", "nsz"}
+NEAR_LIMIT_M = 0.05
+"""Triangles with a corner nearer to the camera than this are not drawn."""
+
+
+@numba.njit(cache=True, fastmath=_FAST)
+def skin(vertices, normals, joints, weights, turns, offsets, out, out_normals):
+    """Linear blend skinning: v' = sum of w (turn v + offset)."""
+    for v in range(vertices.shape[0]):
+        p0, p1, p2 = vertices[v, 0], vertices[v, 1], vertices[v, 2]
+        n0, n1, n2 = normals[v, 0], normals[v, 1], normals[v, 2]
+        w = weights[v, 0]
+        m = turns[joints[v, 0]]
+        o = offsets[joints[v, 0]]
+        a00, a01, a02 = w * m[0, 0], w * m[0, 1], w * m[0, 2]
+        a10, a11, a12 = w * m[1, 0], w * m[1, 1], w * m[1, 2]
+        a20, a21, a22 = w * m[2, 0], w * m[2, 1], w * m[2, 2]
+        x, y, z = w * o[0], w * o[1], w * o[2]
+        for k in range(1, 4):
+            w = weights[v, k]
+            if w > np.float32(0.0):
+                m = turns[joints[v, k]]
+                o = offsets[joints[v, k]]
+                a00 += w * m[0, 0]
+                a01 += w * m[0, 1]
+                a02 += w * m[0, 2]
+                a10 += w * m[1, 0]
+                a11 += w * m[1, 1]
+                a12 += w * m[1, 2]
+                a20 += w * m[2, 0]
+                a21 += w * m[2, 1]
+                a22 += w * m[2, 2]
+                x += w * o[0]
+                y += w * o[1]
+                z += w * o[2]
+        out[v, 0] = a00 * p0 + a01 * p1 + a02 * p2 + x
+        out[v, 1] = a10 * p0 + a11 * p1 + a12 * p2 + y
+        out[v, 2] = a20 * p0 + a21 * p1 + a22 * p2 + z
+        q0 = a00 * n0 + a01 * n1 + a02 * n2
+        q1 = a10 * n0 + a11 * n1 + a12 * n2
+        q2 = a20 * n0 + a21 * n1 + a22 * n2
+        scale = np.float32(1.0) / math.sqrt(q0 * q0 + q1 * q1 + q2 * q2 + np.float32(1e-20))
+        out_normals[v, 0] = q0 * scale
+        out_normals[v, 1] = q1 * scale
+        out_normals[v, 2] = q2 * scale
+
+
+@numba.njit(cache=True, fastmath=_FAST)
+def project(points, eye, turn, focal, centre_x, centre_y, screen):
+    """Perspective projection to screen space; `near` is 1 / depth, 0 behind the eye."""
+    for v in range(points.shape[0]):
+        x = points[v, 0] - eye[0]
+        y = points[v, 1] - eye[1]
+        z = points[v, 2] - eye[2]
+        depth = turn[2, 0] * x + turn[2, 1] * y + turn[2, 2] * z
+        if depth < np.float32(NEAR_LIMIT_M):
+            screen[v, 2] = 0
+            continue
+        near = np.float32(1.0) / depth
+        right = turn[0, 0] * x + turn[0, 1] * y + turn[0, 2] * z
+        down = turn[1, 0] * x + turn[1, 1] * y + turn[1, 2] * z
+        screen[v, 0] = right * near * focal + centre_x
+        screen[v, 1] = down * near * focal + centre_y
+        screen[v, 2] = near
+
+
+@numba.njit(cache=True, fastmath=_FAST)
+def project_light(points, frame, screen):
+    """Orthographic projection by `frame` (3, 4): screen x, screen y, nearness + 100."""
+    for v in range(points.shape[0]):
+        x, y, z = points[v, 0], points[v, 1], points[v, 2]
+        for k in range(3):
+            screen[v, k] = frame[k, 0] * x + frame[k, 1] * y + frame[k, 2] * z + frame[k, 3]
+
+
+@numba.njit(cache=True, fastmath=_FAST)
+def clear(zbuffer, ids):
+    """Empty a raster."""
+    for j in range(ids.shape[0]):
+        for i in range(ids.shape[1]):
+            zbuffer[j, i] = 0
+            ids[j, i] = -1
+
+
+@numba.njit(cache=True, fastmath=_FAST)
+def rasterise(screen, triangles, material, uv, colour, wig, zbuffer, ids):
+    """Fill `zbuffer` (nearness, 0 = empty) and `ids` (triangle, -1 = empty); both are cleared.
+
+    Materials with alpha (hair) are cut out by their texture; the threshold varies over a 2x2
+    pattern of samples, so that supersampling turns it into partial coverage.
+    """
+    height, width = ids.shape
+    for j in range(height):
+        for i in range(width):
+            zbuffer[j, i] = 0
+            ids[j, i] = -1
+    zero, one = np.float32(0.0), np.float32(1.0)
+    for t in range(triangles.shape[0]):
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        na, nb, nc = screen[a, 2], screen[b, 2], screen[c, 2]
+        if na <= zero or nb <= zero or nc <= zero:
+            continue
+        x0, y0 = screen[a, 0], screen[a, 1]
+        x1, y1 = screen[b, 0], screen[b, 1]
+        x2, y2 = screen[c, 0], screen[c, 1]
+        low_x, high_x = min(x0, x1, x2), max(x0, x1, x2)
+        low_y, high_y = min(y0, y1, y2), max(y0, y1, y2)
+        if high_x < zero or high_y < zero or low_x > width - 1 or low_y > height - 1:
+            continue
+        left, right = max(0, math.ceil(low_x)), min(width - 1, math.floor(high_x))
+        top, bottom = max(0, math.ceil(low_y)), min(height - 1, math.floor(high_y))
+        if left > right or top > bottom:
+            continue
+        area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
+        if area == zero:
+            continue
+        inverse = one / area
+        # Barycentric weights of b and c are linear in x and y.
+        bx, by = (y2 - y0) * inverse, (x0 - x2) * inverse
+        cx, cy = (y0 - y1) * inverse, (x1 - x0) * inverse
+        cut = material[t] == 1 or material[t] == 4
+        for j in range(top, bottom + 1):
+            dy = np.float32(j) - y0
+            for i in range(left, right + 1):
+                dx = np.float32(i) - x0
+                wb = dx * bx + dy * by
+                wc = dx * cx + dy * cy
+                wa = one - wb - wc
+                if wa < zero or wb < zero or wc < zero:
+                    continue
+                near = wa * na + wb * nb + wc * nc
+                if near <= zbuffer[j, i]:
+                    continue
+                if cut:
+                    qa, qb, qc = wa * na, wb * nb, wc * nc
+                    scale = one / (qa + qb + qc)
+                    u = (qa * uv[a, 0] + qb * uv[b, 0] + qc * uv[c, 0]) * scale
+                    v = (qa * uv[a, 1] + qb * uv[b, 1] + qc * uv[c, 1]) * scale
+                    image = wig if material[t] == 1 else colour
+                    row = min(max(int(v * image.shape[0]), 0), image.shape[0] - 1)
+                    column = min(max(int(u * image.shape[1]), 0), image.shape[1] - 1)
+                    limit = 40 + 56 * (2 * ((i + j) & 1) + (j & 1))
+                    if image[row, column, 3] < limit:
+                        continue
+                zbuffer[j, i] = near
+                ids[j, i] = t
+
+
+@numba.njit(cache=True, fastmath=_FAST, inline="always")
+def corner_weights(screen, a, b, c, x, y):
+    """Barycentric weights of a screen position."""
+    x0, y0 = screen[a, 0], screen[a, 1]
+    x1, y1 = screen[b, 0], screen[b, 1]
+    x2, y2 = screen[c, 0], screen[c, 1]
+    inverse = np.float32(1.0) / ((x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0))
+    dx, dy = x - x0, y - y0
+    wb = (dx * (y2 - y0) - dy * (x2 - x0)) * inverse
+    wc = (dy * (x1 - x0) - dx * (y1 - y0)) * inverse
+    return np.float32(1.0) - wb - wc, wb, wc
+
+
+@numba.njit(cache=True, fastmath=_FAST, inline="always")
+def _faces_away(screen, a, b, c):
+    """Whether the inside of a triangle is seen (corners run counter-clockwise outside)."""
+    x0, y0 = screen[a, 0], screen[a, 1]
+    return (screen[b, 0] - x0) * (screen[c, 1] - y0) > (screen[c, 0] - x0) * (screen[b, 1] - y0)
+
+
+@numba.njit(cache=True, fastmath=_FAST, inline="always")
+def _bilinear(image, u, v):
+    """Colour of an 8-bit image at a UV, in [0, 1]."""
+    height, width = image.shape[0], image.shape[1]
+    x = u * np.float32(width) - np.float32(0.5)
+    y = v * np.float32(height) - np.float32(0.5)
+    x0 = math.floor(x)
+    y0 = math.floor(y)
+    fx = x - np.float32(x0)
+    fy = y - np.float32(y0)
+    x1 = min(max(x0 + 1, 0), width - 1)
+    y1 = min(max(y0 + 1, 0), height - 1)
+    x0 = min(max(x0, 0), width - 1)
+    y0 = min(max(y0, 0), height - 1)
+    scale = np.float32(1.0 / 255.0)
+    d = fx * fy * scale
+    c = fy * scale - d
+    b = fx * scale - d
+    a = scale - b - c - d
+    p, q, r, s = image[y0, x0], image[y0, x1], image[y1, x0], image[y1, x1]
+    return (
+        a * p[0] + b * q[0] + c * r[0] + d * s[0],
+        a * p[1] + b * q[1] + c * r[1] + d * s[1],
+        a * p[2] + b * q[2] + c * r[2] + d * s[2],
+    )
+
+
+@numba.njit(cache=True, fastmath=_FAST, inline="always")
+def lit_share(shadow, frame, x, y, z, radius, bias):
+    """Share of a (2 radius + 1)^2 neighbourhood of the shadow map that does not block the light.
+
+    `radius` is in shadow-map pixels and may be fractional; 9 taps are taken.
+    """
+    sx = frame[0, 0] * x + frame[0, 1] * y + frame[0, 2] * z + frame[0, 3]
+    sy = frame[1, 0] * x + frame[1, 1] * y + frame[1, 2] * z + frame[1, 3]
+    near = frame[2, 0] * x + frame[2, 1] * y + frame[2, 2] * z + frame[2, 3] + bias
+    size = shadow.shape[0]
+    margin = radius + np.float32(1.5)
+    if sx < margin or sy < margin or sx > size - 1 - margin or sy > size - 1 - margin:
+        return np.float32(1.0)
+    count = np.float32(0.0)
+    for j in range(-1, 2):
+        row = int(sy + np.float32(j) * radius + np.float32(0.5))
+        for i in range(-1, 2):
+            column = int(sx + np.float32(i) * radius + np.float32(0.5))
+            if shadow[row, column] <= near:
+                count += np.float32(1.0)
+    return count * np.float32(1.0 / 9.0)
+
+
+@numba.njit(cache=True, fastmath=_FAST)
+def shade(
+    screen, points, normals, uv, triangles, material, ids, factor,
+    colour, normal_map, wig, gloss, to_linear,
+    eye, ambient, light_directions, light_colours, shadows, frames, radius, bias,
+    bump, out,
+):  # fmt: skip
+    """Light the samples and average them: `out` (H, W, 4) linear RGB (premultiplied) and alpha.
+
+    `screen` is the screen space of the supersampled raster `ids` (H * factor, W * factor);
+    `points` and `normals` are posed; `gloss` (5,) is the highlight strength per material,
+    `to_linear` (256,) the sRGB decoding table, `ambient` (9, 3) a polynomial of the normal,
+    `light_directions` and `light_colours` (L, 3); `shadows` (L, S, S) with projections `frames`
+    (L, 3, 4) are looked up with `radius` in their pixels and `bias` in nearness; `bump` is the
+    strength of the normal map.
+    """
+    height, width = out.shape[0], out.shape[1]
+    zero, one, two = np.float32(0.0), np.float32(1.0), np.float32(2.0)
+    share = one / np.float32(factor * factor)
+    num_lights = light_directions.shape[0]
+    table_top = np.float32(255.0)
+    for row in range(height):
+        for column in range(width):
+            sum_r = zero
+            sum_g = zero
+            sum_b = zero
+            covered = 0
+            for j in range(row * factor, row * factor + factor):
+                for i in range(column * factor, column * factor + factor):
+                    t = ids[j, i]
+                    if t < 0:
+                        continue
+                    covered += 1
+                    a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+                    wa, wb, wc = corner_weights(screen, a, b, c, np.float32(i), np.float32(j))
+                    wa *= screen[a, 2]
+                    wb *= screen[b, 2]
+                    wc *= screen[c, 2]
+                    scale = one / (wa + wb + wc)
+                    wa *= scale
+                    wb *= scale
+                    wc *= scale
+                    u = wa * uv[a, 0] + wb * uv[b, 0] + wc * uv[c, 0]
+                    v = wa * uv[a, 1] + wb * uv[b, 1] + wc * uv[c, 1]
+                    px = wa * points[a, 0] + wb * points[b, 0] + wc * points[c, 0]
+                    py = wa * points[a, 1] + wb * points[b, 1] + wc * points[c, 1]
+                    pz = wa * points[a, 2] + wb * points[b, 2] + wc * points[c, 2]
+                    nx = wa * normals[a, 0] + wb * normals[b, 0] + wc * normals[c, 0]
+                    ny = wa * normals[a, 1] + wb * normals[b, 1] + wc * normals[c, 1]
+                    nz = wa * normals[a, 2] + wb * normals[b, 2] + wc * normals[c, 2]
+                    scale = one / math.sqrt(nx * nx + ny * ny + nz * nz + np.float32(1e-20))
+                    nx *= scale
+                    ny *= scale
+                    nz *= scale
+                    vx, vy, vz = eye[0] - px, eye[1] - py, eye[2] - pz
+                    scale = one / math.sqrt(vx * vx + vy * vy + vz * vz)
+                    vx *= scale
+                    vy *= scale
+                    vz *= scale
+                    kind = material[t]
+                    if kind != 2 and _faces_away(screen, a, b, c):
+                        nx, ny, nz = -nx, -ny, -nz
+                    # Shadows are looked up a little above the smooth surface.
+                    lift = np.float32(0.008)
+                    ox, oy, oz = px + lift * nx, py + lift * ny, pz + lift * nz
+                    if kind == 1:
+                        red, green, blue = _bilinear(wig, u, v)
+                    else:
+                        red, green, blue = _bilinear(colour, u, v)
+                    if kind == 0 and bump > zero:
+                        m0, m1, m2 = _bilinear(normal_map, u, v)
+                        m0 = (m0 * two - one) * bump
+                        m1 = (m1 * two - one) * bump
+                        m2 = m2 * two - one
+                        d1u, d1v = uv[b, 0] - uv[a, 0], uv[b, 1] - uv[a, 1]
+                        d2u, d2v = uv[c, 0] - uv[a, 0], uv[c, 1] - uv[a, 1]
+                        det = d1u * d2v - d2u * d1v
+                        if det != zero:
+                            hand = one if det > zero else -one
+                            f1, f2 = d2v * hand, d1v * hand
+                            tx = (points[b, 0] - points[a, 0]) * f1 - (
+                                points[c, 0] - points[a, 0]
+                            ) * f2
+                            ty = (points[b, 1] - points[a, 1]) * f1 - (
+                                points[c, 1] - points[a, 1]
+                            ) * f2
+                            tz = (points[b, 2] - points[a, 2]) * f1 - (
+                                points[c, 2] - points[a, 2]
+                            ) * f2
+                            along = tx * nx + ty * ny + tz * nz
+                            tx -= along * nx
+                            ty -= along * ny
+                            tz -= along * nz
+                            scale = one / math.sqrt(tx * tx + ty * ty + tz * tz + np.float32(1e-20))
+                            tx *= scale
+                            ty *= scale
+                            tz *= scale
+                            hx = (ny * tz - nz * ty) * hand
+                            hy = (nz * tx - nx * tz) * hand
+                            hz = (nx * ty - ny * tx) * hand
+                            nx, ny, nz = (
+                                tx * m0 + hx * m1 + nx * m2,
+                                ty * m0 + hy * m1 + ny * m2,
+                                tz * m0 + hz * m1 + nz * m2,
+                            )
+                            scale = one / math.sqrt(nx * nx + ny * ny + nz * nz + np.float32(1e-20))
+                            nx *= scale
+                            ny *= scale
+                            nz *= scale
+                    xy, yz, xz = nx * ny, ny * nz, nx * nz
+                    zz = np.float32(3.0) * nz * nz - one
+                    xx = nx * nx - ny * ny
+                    light_r = max(
+                        zero,
+                        ambient[0, 0] + ambient[1, 0] * ny + ambient[2, 0] * nz
+                        + ambient[3, 0] * nx + ambient[4, 0] * xy + ambient[5, 0] * yz
+                        + ambient[6, 0] * zz + ambient[7, 0] * xz + ambient[8, 0] * xx,
+                    )  # fmt: skip
+                    light_g = max(
+                        zero,
+                        ambient[0, 1] + ambient[1, 1] * ny + ambient[2, 1] * nz
+                        + ambient[3, 1] * nx + ambient[4, 1] * xy + ambient[5, 1] * yz
+                        + ambient[6, 1] * zz + ambient[7, 1] * xz + ambient[8, 1] * xx,
+                    )  # fmt: skip
+                    light_b = max(
+                        zero,
+                        ambient[0, 2] + ambient[1, 2] * ny + ambient[2, 2] * nz
+                        + ambient[3, 2] * nx + ambient[4, 2] * xy + ambient[5, 2] * yz
+                        + ambient[6, 2] * zz + ambient[7, 2] * xz + ambient[8, 2] * xx,
+                    )  # fmt: skip
+                    shine_r = zero
+                    shine_g = zero
+                    shine_b = zero
+                    strength = gloss[kind]
+                    for k in range(num_lights):
+                        lx = light_directions[k, 0]
+                        ly = light_directions[k, 1]
+                        lz = light_directions[k, 2]
+                        facing = nx * lx + ny * ly + nz * lz
+                        if facing <= zero:
+                            continue
+                        seen = lit_share(shadows[k], frames[k], ox, oy, oz, radius, bias)
+                        if seen <= zero:
+                            continue
+                        diffuse = facing * seen
+                        light_r += light_colours[k, 0] * diffuse
+                        light_g += light_colours[k, 1] * diffuse
+                        light_b += light_colours[k, 2] * diffuse
+                        hx, hy, hz = lx + vx, ly + vy, lz + vz
+                        scale = one / math.sqrt(hx * hx + hy * hy + hz * hz + np.float32(1e-12))
+                        half = max(zero, (nx * hx + ny * hy + nz * hz) * scale)
+                        # Schlick's Fresnel term and a power of 16 by squaring (128 for eyes).
+                        graze = one - max(zero, (vx * hx + vy * hy + vz * hz) * scale)
+                        graze2 = graze * graze
+                        half *= half
+                        half *= half
+                        half *= half
+                        half *= half
+                        if kind == 2:
+                            half *= half
+                            half *= half
+                            half *= half
+                        shine = half * seen * facing * strength
+                        shine *= one + np.float32(20.0) * graze2 * graze2 * graze
+                        shine_r += light_colours[k, 0] * shine
+                        shine_g += light_colours[k, 1] * shine
+                        shine_b += light_colours[k, 2] * shine
+                    sum_r += to_linear[int(red * table_top + np.float32(0.5))] * light_r + shine_r
+                    sum_g += to_linear[int(green * table_top + np.float32(0.5))] * light_g + shine_g
+                    sum_b += to_linear[int(blue * table_top + np.float32(0.5))] * light_b + shine_b
+            out[row, column, 0] = sum_r * share
+            out[row, column, 1] = sum_g * share
+            out[row, column, 2] = sum_b * share
+            out[row, column, 3] = np.float32(covered) * share
+
+
+@numba.njit(cache=True, fastmath=_FAST)
+def ground_light(
+    rays, eye, ground_y, light_directions, light_colours, ambient_level, shadows, frames,
+    radius, bias, contacts, contact_reach, out,
+):  # fmt: skip
+    """Share of the light that reaches the floor seen by each ray: `out` (H, W), 1 elsewhere.
+
+    Lights and shadows are as for `shade`; `ambient_level` is the irradiance / pi of the floor
+    without them, `contacts` (N, 4) x, z, radius, height above the floor of what blocks ambient
+    light, `contact_reach` the metres over which that shadow fades with height.
+    """
+    zero, one = np.float32(0.0), np.float32(1.0)
+    num_lights = light_directions.shape[0]
+    full = ambient_level
+    for k in range(num_lights):
+        power = light_colours[k, 0] + light_colours[k, 1] + light_colours[k, 2]
+        full += max(zero, light_directions[k, 1]) * power / np.float32(3.0)
+    if full <= zero:
+        full = one
+    for row in range(out.shape[0]):
+        for column in range(out.shape[1]):
+            out[row, column] = one
+            down = rays[row, column, 1]
+            if down > np.float32(-1e-5):
+                continue
+            step = (ground_y - eye[1]) / down
+            if step <= zero:
+                continue
+            x = eye[0] + step * rays[row, column, 0]
+            z = eye[2] + step * rays[row, column, 2]
+            ambient = ambient_level
+            for n in range(contacts.shape[0]):
+                dx, dz = x - contacts[n, 0], z - contacts[n, 1]
+                size = contacts[n, 2] + contacts[n, 3]
+                square = (dx * dx + dz * dz) / (size * size)
+                if square < np.float32(9.0):
+                    fade = max(zero, one - contacts[n, 3] / contact_reach)
+                    ambient *= one - np.float32(0.75) * fade * math.exp(-square)
+            light = ambient
+            for k in range(num_lights):
+                facing = light_directions[k, 1]
+                if facing > zero:
+                    power = light_colours[k, 0] + light_colours[k, 1] + light_colours[k, 2]
+                    seen = lit_share(shadows[k], frames[k], x, ground_y, z, radius, bias)
+                    light += facing * power * seen / np.float32(3.0)
+            out[row, column] = light / full
