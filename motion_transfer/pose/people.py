@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 
 from motion_transfer.errors import InputError, NoPersonError
-from motion_transfer.pose.blazepose import BlazePose, Landmarks, Roi
+from motion_transfer.pose.blazepose import ROI_SCALE, BlazePose, Landmarks, Roi
 from motion_transfer.pose.skeleton import INDEX, JOINTS, MIRROR
 
 PersonChoice = str | int | tuple[float, float]  # "largest", number from the left, point (x, y)
@@ -279,7 +280,7 @@ def _look(blazepose: BlazePose, rgb: np.ndarray, roi: Roi, *, mirrored: bool) ->
 
 def find_new(
     rgb: np.ndarray,
-    known: tuple[Landmarks, ...],
+    known: Sequence[Landmarks],
     *,
     blazepose: BlazePose,
     max_people: int = MAX_PEOPLE,
@@ -301,7 +302,7 @@ def find_new(
 def verify(
     rgb: np.ndarray,
     roi: Roi,
-    known: tuple[Landmarks, ...] | list[Landmarks],
+    known: Sequence[Landmarks],
     *,
     blazepose: BlazePose,
 ) -> Landmarks | None:
@@ -312,8 +313,9 @@ def verify(
     second = blazepose.landmarks(rgb, first.next_roi, mask=True)
     if second.score < MIN_NEW_SCORE or not is_person(second, rgb.shape[:2]):
         return None
-    doubled = any(same_person(second, other) or _covered(second, other) for other in known)
-    return None if doubled else second
+    if any(same_person(second, other) for other in known) or _is_ghost(second, known):
+        return None
+    return second
 
 
 class Tile(NamedTuple):
@@ -338,7 +340,7 @@ def list_tiles(size_hw: tuple[int, ...]) -> list[Tile]:
 
 
 def find_in_tile(
-    rgb: np.ndarray, tile: Tile, known: list[Landmarks], *, blazepose: BlazePose
+    rgb: np.ndarray, tile: Tile, known: Sequence[Landmarks], *, blazepose: BlazePose
 ) -> list[Landmarks]:
     """New people in one tile; their key points are looked up in the whole picture."""
     left, top, side, _ = tile
@@ -346,7 +348,7 @@ def find_in_tile(
     for detection in blazepose.detect(rgb[top : top + side, left : left + side]):
         roi = detection.roi
         roi = roi._replace(center_x=roi.center_x + left, center_y=roi.center_y + top)
-        landmarks = verify(rgb, roi, known + new, blazepose=blazepose)
+        landmarks = verify(rgb, roi, [*known, *new], blazepose=blazepose)
         if landmarks is not None:
             new.append(landmarks)
     return new
@@ -369,22 +371,23 @@ def is_person(landmarks: Landmarks, size_hw: tuple[int, ...]) -> bool:
 
 def same_person(a: Landmarks, b: Landmarks) -> bool:
     """Whether two answers for one picture are about the same body."""
-    radius = min(a.next_roi.side_px, b.next_roi.side_px) / 2.5
+    radius = min(a.next_roi.side_px, b.next_roi.side_px) / (2 * ROI_SCALE)
     distance = np.linalg.norm(a.xy[list(TORSO)] - b.xy[list(TORSO)], axis=1).mean()
     return bool(distance < SAME_POSE * radius)
 
 
-def _covered(landmarks: Landmarks, known: Landmarks) -> bool:
-    """Whether a find is only parts of a known person: its sure joints lie in that one's mask."""
-    matrix = known.roi.crop_to_image()
-    crop_xy = (landmarks.xy - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
-    mask = known.mask_crop()
-    x, y = np.rint(crop_xy).astype(int).T
-    inside = (x >= 0) & (x < mask.shape[1]) & (y >= 0) & (y < mask.shape[0])
-    hit = np.zeros(len(x), bool)
-    hit[inside] = mask[y[inside], x[inside]] > 0.5
+def _is_ghost(landmarks: Landmarks, known: Sequence[Landmarks]) -> bool:
+    """Whether a find is only parts of known people: its sure joints lie in their masks."""
+    covered = np.zeros(len(landmarks.xy), bool)
+    for person in known:
+        to_image = person.roi.crop_to_image()
+        crop_xy = (landmarks.xy - to_image[:, 2]) @ np.linalg.inv(to_image[:, :2]).T
+        mask = person.mask_crop()
+        x, y = np.rint(crop_xy).astype(int).T
+        inside = (x >= 0) & (x < mask.shape[1]) & (y >= 0) & (y < mask.shape[0])
+        covered[inside] |= mask[y[inside], x[inside]] > 0.5
     sure = landmarks.visibility * landmarks.presence > SURE
-    return bool(sure.any() and hit[sure].mean() > COVERED)
+    return bool(sure.any() and covered[sure].mean() > COVERED)
 
 
 def appearance(rgb: np.ndarray, landmarks: Landmarks) -> np.ndarray:

@@ -22,10 +22,11 @@ from fractions import Fraction
 from typing import Protocol
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from motion_transfer.errors import InputError, NoPersonError
 from motion_transfer.media.decode import probe, read_frames
-from motion_transfer.pose.blazepose import BlazePose, Landmarks, Roi
+from motion_transfer.pose.blazepose import ROI_SCALE, BlazePose, Landmarks, Roi
 from motion_transfer.pose.people import (
     LAB_BINS,
     Person,
@@ -60,9 +61,11 @@ __all__ = [
 
 CHECK_EVERY = 8  # frames between two looks for other people
 TILES_PER_FRAME = 2  # looked at while nobody is found, in turn
-NEAR = 0.4  # distance of the hips over the sum of the body radii: others are followed too
+# Distance of the hips over the sum of the body radii below which others are followed too: in every
+# second frame, below half of it in every frame.
+NEAR = 0.4
 APPEARANCE_RATE = 0.1  # how fast the remembered colours follow
-SWAP_MARGIN = 0.1  # similarity gained by exchanging two people before it is believed
+STICKY = 0.15  # similarity that must be gained before somebody is taken for somebody else
 SAME_COLOURS = 0.5  # similarity from which a find may be somebody known
 PATIENCE = 30  # frames lost after which anybody new is taken for the person
 FORGET = 240  # frames after which somebody else who is gone is forgotten
@@ -278,7 +281,8 @@ def track_frame(
     seen = _look_at_known(rgb, state, blazepose, mask=mask)
     seen, seen_colours = _settle_who_is_who(rgb, state, seen)
     is_check = state.num_frames % CHECK_EVERY == 0
-    if is_check or seen[0] is None:
+    is_crowded = bool(_hidden_nearby(state)) and state.num_frames % 2 == 0
+    if is_check or is_crowded or seen[0] is None:
         state, seen, seen_colours = _look_for_others(rgb, state, seen, seen_colours, blazepose)
     if is_check:
         seen_colours = [
@@ -323,9 +327,9 @@ def _look_at_known(
 ) -> Seen:
     """The landmark network on the regions of the person followed and of those nearby."""
     is_check = state.num_frames % CHECK_EVERY == 0
-    masks = mask or is_check or len(state.roi) > 1
-    distance = np.linalg.norm(state.roi[:, :2] - state.roi[0, :2], axis=1)
-    near = distance < NEAR * (state.roi[:, 2] + state.roi[0, 2]) / 2.5
+    masks = mask or is_check or state.missed[0] > 0
+    gap = _gaps(state)
+    near = (gap < NEAR / 2) | ((gap < NEAR) & (state.num_frames % 2 == 0))
     seen: Seen = []
     for row, roi in enumerate(state.roi):
         wanted = row == 0 or is_check or near[row] or state.missed[0] > 0
@@ -339,31 +343,39 @@ def _look_at_known(
 
 
 def _settle_who_is_who(rgb: np.ndarray, state: TrackerState, seen: Seen) -> tuple[Seen, Colours]:
-    """Of two answers about one body one is dropped; two people taken for each other go back."""
+    """Of two answers about one body one is dropped; then colours say who is who."""
     seen = list(seen)
     colours: Colours = [None] * len(seen)
+    hidden = [row for row in _hidden_nearby(state) if seen[row] is None]
     rows = [row for row, s in enumerate(seen) if s is not None]
-    if len(rows) < 2:
+    if len(rows) + len(hidden) < 2:
         return seen, colours
     for row in rows:
         colours[row] = appearance(rgb, _known(seen[row]))
     for i in rows:
         for j in rows:
             a, b = seen[i], seen[j]
-            if j <= i or a is None or b is None:
+            if j <= i or a is None or b is None or not same_person(a, b):
                 continue
-            ii, ij = (_alike(state, i, colours[k]) for k in (i, j))
-            ji, jj = (_alike(state, j, colours[k]) for k in (i, j))
-            if same_person(a, b):
-                gain = (ii + ij) / 2 - (ji + jj) / 2
-                if abs(gain) < SWAP_MARGIN / 2:  # dressed alike: who was expected here?
-                    gain = _surprise(state, j, b) - _surprise(state, i, a)
-                loser = j if gain >= 0 else i
-                seen[loser] = colours[loser] = None
-            elif ij + ji > ii + jj + 2 * SWAP_MARGIN:
-                seen[i], seen[j] = b, a
-                colours[i], colours[j] = colours[j], colours[i]
-    return seen, colours
+            gain = _alike(state, i, colours[i]) - _alike(state, j, colours[j])
+            if abs(gain) < STICKY / 2:  # dressed alike: who was expected here?
+                gain = _surprise(state, j, b) - _surprise(state, i, a)
+            loser = j if gain >= 0 else i
+            seen[loser] = colours[loser] = None
+    # The region may have gone over to somebody else, also to one who was hidden behind.
+    answers = [row for row in rows if seen[row] is not None]
+    owners = sorted({*answers, *hidden})
+    gains = np.array(
+        [
+            [_alike(state, owner, colours[row]) + STICKY * (owner == row) for row in answers]
+            for owner in owners
+        ]
+    )
+    settled: Seen = [None] * len(seen)
+    settled_colours: Colours = [None] * len(seen)
+    for k, n in zip(*linear_sum_assignment(-gains), strict=True):
+        settled[owners[k]], settled_colours[owners[k]] = seen[answers[n]], colours[answers[n]]
+    return settled, settled_colours
 
 
 def _look_for_others(
@@ -371,6 +383,11 @@ def _look_for_others(
 ) -> tuple[TrackerState, Seen, Colours]:
     """Detect who is not seen yet: people lost get back their rows, new ones get new rows."""
     seen, colours = list(seen), list(colours)
+    # Painting over needs masks: those seen without one are looked at again.
+    seen = [
+        s if s is None or s.mask_logits is not None else blazepose.landmarks(rgb, s.roi, mask=True)
+        for s in seen
+    ]
     visible = tuple(s for s in seen if s is not None)
     new = find_new(rgb, visible, blazepose=blazepose, max_people=MAX_OTHERS)
     if not new and seen[0] is None:
@@ -417,7 +434,7 @@ def _advance(state: TrackerState, seen: Seen, colours: Colours) -> TrackerState:
             roi[row] = new
         missed[row] = 0
         fresh = colours[row]
-        if fresh is not None and _alone(row, seen):
+        if fresh is not None and _alone(row, seen) and _alike(state, row, fresh) > SAME_COLOURS:
             shown = fresh.sum(axis=1, keepdims=True) > 0
             known[row] += APPEARANCE_RATE * np.where(shown, fresh - known[row], 0)
     kept = [row for row in rows if row == 0 or missed[row] <= FORGET]
@@ -446,6 +463,17 @@ def _alike(state: TrackerState, row: int, colours: np.ndarray | None) -> float:
     return 0.0 if colours is None else similarity(state.colours[row], colours)
 
 
+def _gaps(state: TrackerState) -> np.ndarray:
+    """(N,) distance of everybody's hips from those of row 0, over the sum of the body radii."""
+    distance = np.linalg.norm(state.roi[:, :2] - state.roi[0, :2], axis=1)
+    return distance / ((state.roi[:, 2] + state.roi[0, 2]) / (2 * ROI_SCALE))
+
+
+def _hidden_nearby(state: TrackerState) -> list[int]:
+    """Rows that are not seen and were near the person followed when they last were."""
+    return [int(row) for row in np.nonzero((_gaps(state) < NEAR) & (state.missed > 0))[0]]
+
+
 def _surprise(state: TrackerState, row: int, landmarks: Landmarks) -> float:
     """Distance in pixels from where somebody was expected."""
     expected = state.roi[row, :2] + state.velocity[row]
@@ -460,7 +488,7 @@ def _alone(row: int, seen: Seen) -> bool:
             continue
         theirs = other.next_roi
         gap = np.hypot(mine.center_x - theirs.center_x, mine.center_y - theirs.center_y)
-        if gap < NEAR / 2 * (mine.side_px + theirs.side_px) / 2.5:
+        if gap < NEAR / 2 * (mine.side_px + theirs.side_px) / (2 * ROI_SCALE):
             return False
     return True
 
