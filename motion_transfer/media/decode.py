@@ -179,6 +179,20 @@ def _undo_rounding(time: Fraction, info: VideoInfo) -> Fraction:
     return exact if abs(exact - time) <= max(info.time_base, Fraction(1, 1000)) else time
 
 
+def snap_seconds(info: VideoInfo, gap_seconds: Fraction) -> Fraction:
+    """How much too early a picture may come, so that a time means the nearest picture.
+
+    Args:
+        info: the video.
+        gap_seconds: time between the picture before and this one.
+
+    Returns:
+        Half the gap; at most 1/20 s where frames are uneven, because a long still picture ends
+        when the next one comes and not half-way.
+    """
+    return min(gap_seconds / 2, Fraction(1, 20)) if info.is_variable else gap_seconds / 2
+
+
 def _cut(
     frames: Iterator[tuple[av.VideoFrame, Fraction]],
     info: VideoInfo,
@@ -187,31 +201,32 @@ def _cut(
 ) -> Iterator[tuple[av.VideoFrame, Fraction]]:
     """Frames of [start, end), to the nearest frame, timed from the first of them.
 
-    Where no frame lies near `start` (a long still picture), the one on display comes at time 0.
+    Where no frame begins near `start` (a long still picture), the one on display comes at time 0.
     """
-    half = 1 / info.fps / 2
+    if end >= info.duration_seconds:
+        stop = None
+    else:
+        stop = end if info.is_variable else end - 1 / info.fps / 2
     origin: Fraction | None = None
-    held: av.VideoFrame | None = None
+    before: tuple[av.VideoFrame, Fraction] | None = None
     for frame, time in frames:
-        if time < start - half:
-            held = frame
+        if origin is None and time < start:
+            before = frame, time
             continue
         if origin is None:
-            if time > start + half and held is not None:
-                origin = start
-                yield held, Fraction(0)
-            else:
-                origin = time
-        held = None
-        if end < info.duration_seconds and time >= end - half:
-            if origin == time:  # a range shorter than one frame
+            origin = time
+            snap = snap_seconds(info, time - before[1]) if before else Fraction(0)
+            if before is not None and time - start > snap:
+                origin = before[1] if start - before[1] <= snap else start
+                yield before[0], Fraction(0)
+            elif stop is not None and time >= stop:  # a range shorter than one frame
                 yield frame, Fraction(0)
+        if stop is not None and time >= stop:
             return
         yield frame, time - origin
-    if origin is None and held is not None:
-        origin = start
-        yield held, Fraction(0)
-    if origin is None:
+    if origin is None and before is not None:  # the range starts within the last frame
+        yield before[0], Fraction(0)
+    elif origin is None:
         raise MediaError(
             f"{info.path.name}: the range {float(start):g} to {float(end):g} s must have pictures "
             "that can be decoded, got none; play it to check, then export it as H.264 MP4"
@@ -224,19 +239,17 @@ def _resample(
     duration: Fraction,
     fps: Fraction,
 ) -> Iterator[tuple[av.VideoFrame, Fraction]]:
-    """Constant rate: at k / fps the newest frame that starts at most half a frame later.
-
-    For even sources this is the nearest frame; a long still picture is held, not cut short.
-    """
-    half = 1 / info.fps / 2
+    """Constant rate: at k / fps the picture that is nearest, or on display for long."""
     num_out = max(1, round(duration * fps))
     shown: av.VideoFrame | None = None
+    shown_since = Fraction(0)
     k = 0
     for frame, time in frames:
-        while shown is not None and k < num_out and k / fps + half < time:
+        switch = time - snap_seconds(info, time - shown_since)
+        while shown is not None and k < num_out and k / fps < switch:
             yield shown, k / fps
             k += 1
-        shown = frame
+        shown, shown_since = frame, time
     while shown is not None and k < num_out:
         yield shown, k / fps
         k += 1

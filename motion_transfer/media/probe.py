@@ -165,9 +165,7 @@ def open_container(path: Path) -> Iterator[InputContainer]:
     if not path.exists():
         raise FileNotFoundError(f"no such video: {path}")
     if path.stat().st_size == 0:
-        raise MediaError(
-            f"{path.name}: a video must have content, got an empty file; copy it again"
-        )
+        raise MediaError(f"{path.name}: a video must not be empty, got 0 bytes; copy it again")
     options = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
     try:
         container = av.open(f"file:{path}", "r", options=options, metadata_errors="replace")
@@ -212,7 +210,7 @@ def video_stream(container: InputContainer, path: Path) -> av.VideoStream:
             return stream
     kind = "only sound" if container.streams.audio else "no picture"
     raise MediaError(
-        f"{path.name}: a video must have a video stream, got {kind}; give a video file"
+        f"{path.name}: a video must have moving pictures, got {kind}; give a video file"
     )
 
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from motion_transfer.errors import MediaError
-from motion_transfer.media.decode import fit_side, read_frames
+from motion_transfer.media.decode import fit_side, read_frames, snap_seconds
 from motion_transfer.media.probe import VideoInfo, probe, scan_times
 
 _LOG = logging.getLogger(__name__)
@@ -62,16 +62,19 @@ def sample_frames(
             )
     if not times:
         return []
+    if info.path.is_dir():
+        starts = [k / info.fps for k in range(info.num_frames or 0)]
+    else:
+        starts = [t - info.start_seconds for t in scan_times(info.path).seconds]
+    indices = [_shown_at(starts, time, info) for time in times]
     reason = _why_not_decord(info)
     if reason is None:
-        starts = [t - info.start_seconds for t in scan_times(info.path).seconds]
-        indices = [_shown_at(starts, time, info.fps) for time in times]
         frames = _read_with_decord(info, indices, len(starts), max_side)
         if frames is not None:
             return frames
         reason = "decord cannot read it"
     _LOG.info("%s: frames are read in order, because %s", info.path.name, reason)
-    return _read_in_order(info, times, max_side)
+    return _read_in_order(info, [starts[i] for i in indices] if starts else times, max_side)
 
 
 def contact_sheet(
@@ -135,9 +138,13 @@ def _why_not_decord(info: VideoInfo) -> str | None:
     return None
 
 
-def _shown_at(starts: Sequence[Fraction], time: Fraction, fps: Fraction) -> int:
-    """The newest frame that starts at most half a frame after `time`, as in `read_frames`."""
-    return max(0, bisect.bisect_right(starts, time + 1 / fps / 2) - 1)
+def _shown_at(starts: Sequence[Fraction], time: Fraction, info: VideoInfo) -> int:
+    """Index of the picture nearest to a time, as `read_frames` chooses it."""
+    after = bisect.bisect_right(starts, time)
+    if 0 < after < len(starts):
+        snap = snap_seconds(info, starts[after] - starts[after - 1])
+        return after if starts[after] - time <= snap else after - 1
+    return max(0, after - 1)
 
 
 def _read_with_decord(
@@ -167,11 +174,11 @@ def _read_in_order(
 ) -> list[np.ndarray]:
     order = sorted(range(len(times)), key=lambda i: times[i])
     start = times[order[0]]
-    half = 1 / info.fps / 2
+    tolerance = min(max(info.time_base, Fraction(1, 1000)), 1 / info.fps / 4)  # of rounded times
     picked: dict[int, np.ndarray] = {}
     shown: np.ndarray | None = None
     for frame in read_frames(info.path, start_seconds=start, max_side=max_side):
-        while shown is not None and order and times[order[0]] - start + half < frame.time:
+        while shown is not None and order and times[order[0]] - start + tolerance < frame.time:
             picked[order.pop(0)] = shown
         if not order:
             break
