@@ -237,7 +237,7 @@ class Quad:
         t = torch.full_like(x[..., :1], 0.5)
         u = torch.zeros_like(t)
         for _ in range(3):
-            bounded = t.clamp(-0.35, 1.35)
+            bounded = t.clamp(0, 1)  # the edges go on straight
             half = self.half0 + bounded * (self.half1 - self.half0)
             area = spine[..., :1] * half[..., 1:] - spine[..., 1:] * half[..., :1]
             area = torch.where(area.abs() < 1.0, torch.full_like(area, 1.0), area)
@@ -247,7 +247,7 @@ class Quad:
 
     def at(self, t: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
         """(T, N, 2) the point at (t, u)."""
-        bounded = t.clamp(-0.35, 1.35)
+        bounded = t.clamp(0, 1)  # the edges go on straight
         half = self.half0 + bounded * (self.half1 - self.half0)
         return self.centre0 + t * (self.centre1 - self.centre0) + u * half
 
