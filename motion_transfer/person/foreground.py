@@ -45,7 +45,7 @@ def estimate_foreground(
     matte = np.ascontiguousarray(matte, np.float32)
     pure = estimate_foreground_ml(image, matte)
     pure = np.where(matte[..., None] >= 0.999, image, np.clip(pure, 0, 1))
-    # Where almost nothing of the person is seen, the estimate is a guess: take the nearest sure one.
+    # Where almost nothing of the person is seen the estimate is a guess: take the nearest sure.
     distance, (near_y, near_x) = ndimage.distance_transform_edt(matte < 0.15, return_indices=True)
     pure = pure[near_y, near_x]
     soft = cv2.GaussianBlur(pure, (0, 0), 2.0)

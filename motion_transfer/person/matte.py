@@ -32,6 +32,7 @@ BAND_PER_HEIGHT = 1 / 250  # half width of the band that is refined, per height 
 KNOWN_WEIGHT = 100.0
 PRIOR_WEIGHT_CLEAR = 0.02  # pull towards U2-Net where colours tell person and backdrop apart
 PRIOR_WEIGHT_ALIKE = 2.0  # and where they do not: white shoes on a white floor
+PRIOR_WEIGHT_THROUGH = 0.2  # towards the share that the colour tells, in hair
 CONTRAST_CLEAR = 0.25  # distance in RGB [0, 1] at which colours tell them apart fully
 CONTRAST_ALIKE = 0.08
 CLOSED_FORM_EPSILON = 1e-5
@@ -55,7 +56,7 @@ def open_u2net(path: str | os.PathLike[str] | None = None, *, num_threads: int =
     if path is None:
         from motion_transfer.weights import fetch
 
-        path = fetch("u2net")
+        path = fetch("u2net.onnx")
     if not Path(path).is_file():
         raise FileNotFoundError(f"no such U2-Net file: {path}")
     options = onnxruntime.SessionOptions()
@@ -208,16 +209,21 @@ def _closed_form(
     inner = cv2.erode((coarse > 0.9).astype(np.uint8), kernel, borderValue=1) > 0
     outer = cv2.dilate((coarse > 0.1).astype(np.uint8), kernel) == 0
     backdrop, backdrop_std = _local_mean(image, outer, scale_px=6 * band_px)
-    like_backdrop = (np.linalg.norm(image - backdrop, axis=2) < 0.15) & (backdrop_std < 0.04)
-    through = inner & hair_zone & like_backdrop
-    person, _ = _local_mean(image, inner & ~through, scale_px=4 * band_px)
-    contrast = np.linalg.norm(person - backdrop, axis=2)
+    like_backdrop = np.linalg.norm(image - backdrop, axis=2) < 0.15
+    solid = inner & ~(hair_zone & like_backdrop)
+    person, _ = _local_mean(image, solid if solid.any() else inner, scale_px=4 * band_px)
+    axis = person - backdrop
+    contrast = np.linalg.norm(axis, axis=2)
     alike = np.clip((CONTRAST_CLEAR - contrast) / (CONTRAST_CLEAR - CONTRAST_ALIKE), 0, 1)
-    through &= alike == 0
-    through = cv2.dilate(through.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    inner &= ~through
     weight = PRIOR_WEIGHT_CLEAR * (PRIOR_WEIGHT_ALIKE / PRIOR_WEIGHT_CLEAR) ** alike
-    weight = np.where(through, 0.1 * PRIOR_WEIGHT_CLEAR, weight)
+    # Backdrop through hair: closed-form matting cannot reach it from outside, its colour tells.
+    mixed = ((image - backdrop) * axis).sum(2) / np.maximum(contrast**2, 1e-6)
+    off_axis = np.linalg.norm(image - backdrop - mixed[..., None] * axis, axis=2)
+    plain = (backdrop_std < 0.05) & (alike == 0) & (off_axis < 0.12)
+    through = hair_zone & ~outer & plain & (mixed < 0.75)
+    inner &= cv2.dilate(through.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0
+    prior = np.where(through, np.minimum(prior, np.clip(mixed, 0, 1)), prior)
+    weight = np.where(through, PRIOR_WEIGHT_THROUGH, weight)
 
     known = (inner | outer).ravel()
     unknown = np.flatnonzero(~known)
@@ -316,7 +322,7 @@ def _draw_skeleton(
         good &= confidence >= 0.5
     for a, b in BONES:
         if good[a] and good[b]:
-            ends = [tuple(int(round(float(v))) for v in joints_xy[i]) for i in (a, b)]
+            ends = [tuple(round(float(v)) for v in joints_xy[i]) for i in (a, b)]
             cv2.line(canvas, ends[0], ends[1], 1, 3)
     return canvas
 
@@ -324,7 +330,7 @@ def _draw_skeleton(
 def _hair_zone(
     size_hw: tuple[int, ...], joints_xy: np.ndarray | None, confidence: np.ndarray | None
 ) -> np.ndarray | None:
-    """Around the head and above the shoulders; below, white clothes would be taken for backdrop."""
+    """Around the face and above the shoulders; skin and white clothes are not to be opened."""
     if joints_xy is None:
         return None
     used = [INDEX[name] for name in ("nose", "left_shoulder", "right_shoulder")]
@@ -337,7 +343,8 @@ def _hair_zone(
     up = (nose - shoulders) / max(neck, 1e-6)
     y, x = np.mgrid[: size_hw[0], : size_hw[1]].astype(np.float32)
     above = (x - shoulders[0]) * up[0] + (y - shoulders[1]) * up[1] > 0.35 * neck
-    return above & (np.hypot(x - nose[0], y - nose[1]) < 2.2 * neck)
+    from_nose = np.hypot(x - nose[0], y - nose[1])
+    return above & (from_nose < 2.2 * neck) & (from_nose > 0.65 * neck)
 
 
 def _keep_person(

@@ -24,6 +24,7 @@ PATCH_RADIUS = 3
 COARSEST_SIDE_PX = 80  # smaller, and a window is narrower than a patch
 SHIFT_PENALTY = 2.0  # squared colour difference of a patch from the other end of the height
 TEXTURE_WEIGHT = 6.0  # of the texture features against the colours
+SIDEWAYS = 5.0  # a smooth fill looks along rows first: walls and floors change from top to bottom
 SCREEN_WEIGHT = 0.01  # pull of the Poisson solution to the copied colours; 10 px reach
 
 
@@ -50,7 +51,7 @@ def fill_smooth(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
         start = start.reshape(picture.shape)
         filled = np.where(mask[..., None], start, picture).astype(np.float32)
         sweeps = 60 if max(mask.shape) < 256 else 10  # fine levels only add what is near the rim
-        _relax(filled, mask, np.zeros_like(filled), filled, 0.0, sweeps)
+        _relax(filled, mask, np.zeros_like(filled), filled, 0.0, SIDEWAYS, sweeps)
         start = filled
     return filled
 
@@ -140,7 +141,7 @@ def _sources(hole: np.ndarray) -> np.ndarray:
 def _targets(hole: np.ndarray) -> np.ndarray:
     """Where a patch lies over the hole, as (N, 2) rows of (y, x)."""
     kernel = np.ones((2 * PATCH_RADIUS + 1,) * 2, np.uint8)
-    return np.argwhere(cv2.dilate(hole.astype(np.uint8), kernel) > 0).astype(np.int32)
+    return np.argwhere(cv2.dilate(hole.astype(np.uint8), kernel) > 0).astype(np.int64)
 
 
 def _with_mirror(picture: np.ndarray) -> np.ndarray:
@@ -152,14 +153,14 @@ def _upscale(nearest: np.ndarray, shape_hw: tuple[int, ...]) -> np.ndarray:
     """Carry a field (H, W, 2) of absolute (y, x) in the doubled picture to a finer grid."""
     coarse_hw, fine_hw = np.array(nearest.shape[:2]), np.array(shape_hw)
     scale = fine_hw / coarse_hw
-    fine = np.stack(np.mgrid[: fine_hw[0], : fine_hw[1]], -1)
+    fine = np.moveaxis(np.mgrid[: fine_hw[0], : fine_hw[1]], 0, -1)
     cell = np.minimum((fine / scale).astype(int), coarse_hw - 1)
     source = nearest[cell[..., 0], cell[..., 1]]
     mirrored = source[..., 1] >= coarse_hw[1]  # counted from the far end, where x = 0 lies
     origin = np.stack([np.zeros_like(mirrored, int), np.where(mirrored, 2, 0)], -1)
     moved = (source - origin * coarse_hw) * scale + origin * fine_hw + fine - cell * scale
     # Mirrored cells run the other way; their pixels keep their order because the mirror is drawn.
-    return np.clip(np.round(moved), 0, fine_hw * (1, 2) - 1).astype(np.int32)
+    return np.clip(np.round(moved), 0, fine_hw * (1, 2) - 1).astype(np.int64)
 
 
 def _first_guess(image: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -173,8 +174,8 @@ def _first_guess(image: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, np.nd
     current = np.pad(_with_mirror(image), ((r, r), (r, r), (0, 0)), mode="edge")
     known = np.pad(_with_mirror(~hole), r, mode="constant")
     trust = known.astype(np.float32)
-    sources = np.argwhere(_with_mirror(_sources(hole))).astype(np.int32)
-    nearest = np.stack(np.mgrid[: hole.shape[0], :width], -1).astype(np.int32)
+    sources = np.argwhere(_with_mirror(_sources(hole))).astype(np.int64)
+    nearest = np.moveaxis(np.mgrid[: hole.shape[0], :width], 0, -1).astype(np.int64, order="C")
     penalty = np.float32(SHIFT_PENALTY / hole.shape[0] ** 2)
     _fill_by_priority(current, known, trust, sources, nearest, penalty)
     return current[r:-r, r : r + width].copy(), nearest
@@ -197,7 +198,7 @@ def _improve(
     weight = (1.1 ** -np.minimum(inward, 60)).astype(np.float32)
     is_target = np.zeros(hole.shape, bool)
     is_target[targets[:, 0], targets[:, 1]] = True
-    penalty = SHIFT_PENALTY / hole.shape[0] ** 2
+    penalty = np.float32(SHIFT_PENALTY / hole.shape[0] ** 2)
     if fresh:  # the finer picture's own detail, instead of the enlarged one
         current = _vote(
             current, _with_mirror(current), hole, nearest, np.ones_like(weight), weight, targets
@@ -209,9 +210,7 @@ def _improve(
         scale = max(float(np.percentile(cost[is_target], 75)), 1e-6)
         sure = np.exp(-cost / (2 * scale)).astype(np.float32)
         before = current
-        current = _vote(
-            current, _with_mirror(current), hole, nearest, sure, weight, targets
-        )
+        current = _vote(current, _with_mirror(current), hole, nearest, sure, weight, targets)
         if np.abs(current - before)[hole].mean() < 5e-4:
             break
     return current, nearest
@@ -223,7 +222,7 @@ def _make_valid(nearest: np.ndarray, valid: np.ndarray) -> np.ndarray:
         ~valid, return_distances=False, return_indices=True
     )
     y, x = nearest[..., 0], nearest[..., 1]
-    return np.stack([rows[y, x], columns[y, x]], -1).astype(np.int32)
+    return np.stack([rows[y, x], columns[y, x]], -1).astype(np.int64)
 
 
 def _copy(image: np.ndarray, hole: np.ndarray, nearest: np.ndarray) -> np.ndarray:
@@ -235,7 +234,7 @@ def _copy(image: np.ndarray, hole: np.ndarray, nearest: np.ndarray) -> np.ndarra
     copied = doubled[full[..., 0], full[..., 1]]
     divergence = _divergence(doubled, doubled_hole, hole, full)
     solved = copied.copy()
-    _relax(solved, hole, divergence, copied, SCREEN_WEIGHT, 60)
+    _relax(solved, hole, divergence, copied, SCREEN_WEIGHT, 1.0, 40)
     return solved
 
 
@@ -244,7 +243,7 @@ def _patch_cost(image, ty, tx, sy, sx, limit):
     """Mean squared difference of two patches of a padded picture, or more than the limit."""
     side = 2 * PATCH_RADIUS + 1
     channels = image.shape[2]
-    bound = limit * (side * side)
+    bound = limit * np.float32(side * side)
     total = np.float32(0)
     for dy in range(side):
         for dx in range(side):
@@ -253,7 +252,7 @@ def _patch_cost(image, ty, tx, sy, sx, limit):
                 total += d * d
         if total > bound:
             break
-    return total / (side * side)
+    return total / np.float32(side * side)
 
 
 @njit(cache=True, fastmath=True)
@@ -262,7 +261,7 @@ def _try(image, valid, y, x, sy, sx, best, by, bx, penalty):
     height, width = valid.shape
     if sy < 0 or sx < 0 or sy >= height or sx >= width or not valid[sy, sx]:
         return best, by, bx
-    far = penalty * (sy - y) * (sy - y)
+    far = penalty * np.float32((sy - y) * (sy - y))
     if far >= best:
         return best, by, bx
     cost = _patch_cost(image, y, x, sy, sx, best - far) + far
@@ -280,7 +279,8 @@ def _search(image, valid, is_target, targets, nearest, cost, penalty, seed, back
     for i in range(count):
         y, x = targets[i, 0], targets[i, 1]
         sy, sx = nearest[y, x, 0], nearest[y, x, 1]
-        cost[y, x] = _patch_cost(image, y, x, sy, sx, np.float32(1e9)) + penalty * (sy - y) ** 2
+        far = penalty * np.float32((sy - y) * (sy - y))
+        cost[y, x] = _patch_cost(image, y, x, sy, sx, np.float32(1e9)) + far
     step = -1 if backward else 1
     for k in range(count):
         i = count - 1 - k if backward else k
@@ -441,8 +441,11 @@ def _divergence(doubled, doubled_hole, hole, source):
 
 
 @njit(cache=True, fastmath=True)
-def _relax(picture, hole, divergence, anchor, screen, sweeps):
-    """Over-relaxed Gauss-Seidel for -laplace(f) + screen (f - anchor) = divergence, in place."""
+def _relax(picture, hole, divergence, anchor, screen, sideways, sweeps):
+    """Over-relaxed Gauss-Seidel for -laplace(f) + screen (f - anchor) = divergence, in place.
+
+    Neighbours in a row conduct `sideways` times as well as neighbours in a column.
+    """
     height, width, channels = picture.shape
     omega = np.float32(1.7)
     for sweep in range(sweeps):
@@ -451,24 +454,17 @@ def _relax(picture, hole, divergence, anchor, screen, sweeps):
             for x in range(width):
                 if not hole[y, x]:
                     continue
-                n = 0
-                if y > 0:
-                    n += 1
-                if y < height - 1:
-                    n += 1
-                if x > 0:
-                    n += 1
-                if x < width - 1:
-                    n += 1
+                up, down = y > 0, y < height - 1
+                left, right = x > 0, x < width - 1
+                weight = np.float32(up + down + sideways * (left + right) + screen)
                 for c in range(channels):
                     total = divergence[y, x, c] + screen * anchor[y, x, c]
-                    if y > 0:
+                    if up:
                         total += picture[y - 1, x, c]
-                    if y < height - 1:
+                    if down:
                         total += picture[y + 1, x, c]
-                    if x > 0:
-                        total += picture[y, x - 1, c]
-                    if x < width - 1:
-                        total += picture[y, x + 1, c]
-                    value = total / (n + screen)
-                    picture[y, x, c] += omega * (value - picture[y, x, c])
+                    if left:
+                        total += sideways * picture[y, x - 1, c]
+                    if right:
+                        total += sideways * picture[y, x + 1, c]
+                    picture[y, x, c] += omega * (total / weight - picture[y, x, c])

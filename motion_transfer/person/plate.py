@@ -16,8 +16,9 @@ from motion_transfer.person.patchfill import fill_patches, fill_smooth
 RIM_PER_HEIGHT = 0.012  # outline, halo of sharpening and motion blur, per height of the person
 SHADOW_PER_HEIGHT = (0.02, 0.045)  # reach of the contact shadow below and beside the feet
 FEET_PER_HEIGHT = 0.07  # lowest part of the person, which casts it
+PATTERNED_SHARE = 0.1  # of the hole, from which patches are worth their time
 GAP_PER_HEIGHT = 0.04  # half width of a gap between the legs that is filled in as well
-TEXTURE_RMS = (0.010, 0.022)  # detail of the surroundings from which patches fade in, RGB [0, 1]
+TEXTURE_RMS = (0.0045, 0.007)  # detail of the surroundings from which patches fade in, RGB [0, 1]
 REFERENCE_SIDE_PX = 512  # long side to which the detail is measured
 
 
@@ -55,7 +56,7 @@ def make_plate(rgb: np.ndarray, alpha: np.ndarray, *, seed: int = 0) -> np.ndarr
         # Between the legs a plain backdrop lies in the person's shade; patterns are worth keeping.
         wide = _close_gaps(hole)
         plate = np.where(wide[..., None], fill_smooth(image, wide) + _grain(image, wide), image)
-    if (patterned[hole] > 0).any():
+    if (patterned[hole] > 0).mean() > PATTERNED_SHARE:
         plate = plate + patterned * (fill_patches(image, hole, seed=seed) - plate)
     return np.round(np.clip(plate, 0, 1) * 255).astype(np.uint8)
 
@@ -80,14 +81,14 @@ def plate_hole(alpha: np.ndarray) -> np.ndarray:
         feet = person.copy()
         feet[: round(rows[-1] - tall * FEET_PER_HEIGHT)] = 0
         below, beside = (max(rim, round(tall * share)) for share in SHADOW_PER_HEIGHT)
-        hole |= cv2.dilate(feet, _ellipse(below, beside))
+        hole = np.maximum(hole, cv2.dilate(feet, _ellipse(below, beside)))
     # Gaps between arm and body: what little is seen there is mostly halo, and misleads the fill.
     hole = np.pad(hole, 4 * rim)
     closed = cv2.morphologyEx(hole, cv2.MORPH_CLOSE, _ellipse(rim, rim))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(1 - closed, connectivity=4)
     small = stats[:count, cv2.CC_STAT_AREA] < (0.05 * tall) ** 2
     small[0] = False
-    closed |= small[labels].astype(np.uint8)
+    closed = closed | small[labels].astype(np.uint8)
     return closed[4 * rim : -4 * rim, 4 * rim : -4 * rim] > 0
 
 
@@ -117,7 +118,10 @@ def _patterned(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
         total = cv2.GaussianBlur(values * known[..., None], (0, 0), sigma_px)
         return total.reshape(values.shape) / np.maximum(weight, 1e-6)[..., None]
 
-    detail = ((mean(small, 1.0) - mean(small, 8.0)) ** 2).mean(2, keepdims=True)
+    detail = ((mean(small, 1.0) - mean(small, 5.0)) ** 2).mean(2, keepdims=True)
+    # At an edge of what is known a one-sided mean makes detail out of a slope.
+    inner = cv2.erode(np.pad(known, 10), np.ones((21, 21), np.uint8))[10:-10, 10:-10]
+    known = inner if inner.any() else known
     energy, sigma_px = np.zeros(known.shape, np.float32), 24.0
     weight = np.zeros_like(energy)
     for octave in range(4):  # deep inside the hole only the widest window sees anything

@@ -1,0 +1,175 @@
+import cv2
+import numpy as np
+import pytest
+
+from motion_transfer.errors import InputError, NoPersonError, WeightsError
+from motion_transfer.person.matte import (
+    NET_SIZE_PX,
+    estimate_matte,
+    matte_from_mask,
+    open_u2net,
+    refine_matte,
+)
+from motion_transfer.pose.skeleton import INDEX, JOINTS
+
+
+def disc(size: int = 200, radius: float = 60, soft: float = 3):
+    """A dark disc with a soft edge in front of a light, slightly graded backdrop."""
+    y, x = np.mgrid[:size, :size]
+    alpha = np.clip((radius - np.hypot(x - size / 2, y - size / 2)) / soft + 0.5, 0, 1)
+    backdrop = np.stack([200 + x * 0.1, 210 + y * 0.1, 220 + 0 * x], -1)
+    photo = np.array([60, 40, 90]) * alpha[..., None] + backdrop * (1 - alpha[..., None])
+    return np.uint8(photo), alpha.astype(np.float32)
+
+
+class FakeNet:
+    """Stands in for U2-Net: what is dark is salient, at 320x320 and blurred."""
+
+    class _Name:
+        name = "x"
+
+    def __init__(self):
+        self.runs = 0
+
+    def get_inputs(self):
+        return [self._Name]
+
+    def get_outputs(self):
+        return [self._Name]
+
+    def run(self, names, feed):
+        self.runs += 1
+        dark = (feed["x"][0].mean(0) < -0.3).astype(np.float32)
+        assert dark.shape == (NET_SIZE_PX, NET_SIZE_PX)
+        return [cv2.GaussianBlur(dark, (0, 0), 3)[None, None]]
+
+
+def two_people():
+    """Two dark figures side by side, with mask and joints of the left one."""
+    photo = np.full((240, 320, 3), 230, np.uint8)
+    mask = np.zeros((240, 320), np.float32)
+    for x in (90, 230):
+        cv2.rectangle(photo, (x - 25, 40), (x + 25, 200), (50, 40, 60), -1)
+    cv2.rectangle(mask, (65, 40), (115, 200), 1, -1)
+    joints, confidence = np.full((len(JOINTS), 2), np.nan, np.float32), np.zeros(len(JOINTS))
+    for name, xy in {
+        "left_shoulder": (110, 70),
+        "right_shoulder": (70, 70),
+        "left_hip": (105, 130),
+        "right_hip": (75, 130),
+        "left_knee": (105, 165),
+        "left_ankle": (105, 195),
+    }.items():
+        joints[INDEX[name]], confidence[INDEX[name]] = xy, 0.9
+    return photo, mask, joints, confidence
+
+
+@pytest.mark.parametrize("blur_px", [3, 5])
+def test_a_blurred_matte_is_drawn_sharp_again(blur_px):
+    photo, truth = disc()
+    coarse = cv2.GaussianBlur(truth, (0, 0), blur_px)
+    before = np.abs(coarse - truth).mean()
+    after = np.abs(refine_matte(photo, coarse, band_per_height=1 / 20) - truth).mean()
+    assert after < 0.35 * before
+
+
+def test_an_edge_without_contrast_keeps_the_coarse_matte():
+    photo, truth = np.full((200, 200, 3), 240, np.uint8), disc()[1]
+    refined = refine_matte(photo, cv2.GaussianBlur(truth, (0, 0), 1))
+    assert np.abs(refined - truth).mean() < 0.01
+
+
+def test_backdrop_that_shows_through_hair_is_taken_out():
+    photo, truth = disc()
+    photo[80:90, 95:105] = (205, 215, 220)  # a gap in the hair
+    zone = np.ones(truth.shape, bool)
+    assert refine_matte(photo, truth, hair_zone=zone)[85, 100] < 0.2
+    assert refine_matte(photo, truth)[85, 100] == 1
+
+
+def test_the_fast_matte_follows_the_photo():
+    photo, truth = disc()
+    shifted = np.roll(cv2.GaussianBlur(truth, (0, 0), 1.5), 1, axis=1)
+    assert np.abs(matte_from_mask(photo, shifted) - truth).mean() < 0.01
+
+
+def test_matte_with_a_network_that_sees_the_dark():
+    photo, truth = disc()
+    net = FakeNet()
+    alpha = estimate_matte(photo, session=net)
+    assert alpha.dtype == np.float32 and alpha.shape == truth.shape
+    assert np.abs(alpha - truth).mean() < 0.01
+    assert net.runs == 2  # once on the photo, once on the crop
+
+
+def test_only_the_chosen_person_is_cut_out():
+    photo, mask, joints, confidence = two_people()
+    alpha = estimate_matte(
+        photo, person_mask=mask, joints_xy=joints, joints_confidence=confidence, session=FakeNet()
+    )
+    assert alpha[60:180, 70:110].min() > 0.99
+    assert alpha[:, 160:].max() == 0
+    assert estimate_matte(photo, session=FakeNet())[120, 230] > 0.99  # without a hint: both
+
+
+def test_people_who_touch_are_cut_apart():
+    photo, mask, joints, confidence = two_people()
+    photo[100:110, 110:210] = (50, 40, 60)  # holding hands
+    alpha = estimate_matte(
+        photo, person_mask=mask, joints_xy=joints, joints_confidence=confidence, session=FakeNet()
+    )
+    assert alpha[60:180, 70:110].min() > 0.9
+    assert alpha[:, 200:].max() == 0
+
+
+def test_a_network_that_finds_something_else_is_reported():
+    photo, mask, _, _ = two_people()
+    photo[:, :160] = 230
+    with pytest.warns(UserWarning, match="U2-Net did not find the person"):
+        estimate_matte(photo, person_mask=mask, session=FakeNet())
+
+
+def test_the_same_photo_gives_the_same_matte():
+    photo, _ = disc()
+    once, again = (estimate_matte(photo, session=FakeNet()) for _ in range(2))
+    assert np.array_equal(once, again)
+
+
+def test_an_empty_photo_has_no_person():
+    with pytest.raises(NoPersonError, match="nothing stands out"):
+        estimate_matte(np.full((80, 60, 3), 230, np.uint8), session=FakeNet())
+    with pytest.raises(NoPersonError, match="person_mask must show a person"):
+        matte_from_mask(np.zeros((80, 60, 3), np.uint8), np.zeros((80, 60)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"rgb": np.zeros((8, 8, 3))}, r"rgb must be uint8 \(H, W, 3\)"),
+        ({"person_mask": np.zeros((4, 4))}, r"person_mask must have the photo's shape"),
+        ({"joints_xy": np.zeros((1, 33, 2))}, r"joints_xy must have shape \(33, 2\)"),
+        (
+            {"joints_xy": np.zeros((33, 2)), "joints_confidence": np.zeros(17)},
+            r"joints_confidence must have shape \(33,\)",
+        ),
+    ],
+)
+def test_wrong_shapes_are_refused(arguments, message):
+    rgb = arguments.pop("rgb", np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(InputError, match=message):
+        estimate_matte(rgb, session=FakeNet(), **arguments)
+
+
+def test_a_missing_network_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such U2-Net file"):
+        open_u2net(tmp_path / "none.onnx")
+
+
+@pytest.mark.slow
+def test_u2net_finds_a_drawn_figure():
+    try:
+        session = open_u2net(num_threads=2)
+    except WeightsError as error:
+        pytest.skip(f"U2-Net is not here: {error}")
+    photo, truth = disc(300, 90, 2)
+    assert np.abs(estimate_matte(photo, session=session) - truth).mean() < 0.02
