@@ -51,6 +51,8 @@ _BODY = [INDEX[f"{s}_{p}"] for s in ("left", "right")
 KNOWN_CONFIDENCE = 0.5
 SCALE_SIGMA_SECONDS = 0.5
 BLEND_SECONDS = 0.25
+SUPPORT_M = 0.04  # a foot this much higher carries 1/e
+ANCHORS = ("neck", "hips", "feet")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,9 +65,9 @@ class Retargeting:
         longest_px: (B,) length of the photographed bones when not foreshortened.
         root_xy: (2,) middle of the photographed hips.
         ground_y: lowest point of the photographed feet, or None if the photo does not show them.
-        anchor: "feet", "hips" or "neck": what ties the driver's place to the photo's.
+        anchors: what may tie the driver's place to the photo's, of "neck", "hips", "feet": where
+            each is by default, driver pixels (2,). The last one that is known in a frame counts.
         motion_scale: photo pixels for one pixel of the driver's root motion.
-        anchor_reference_xy: (2,) where the driver's anchor is by default, driver pixels.
         scale_reference: driver pixels for a metre, by default.
         photo_px_per_metre: size of the photographed person.
         offset_x: shift that puts the usual place of the hips onto the photo's.
@@ -78,9 +80,8 @@ class Retargeting:
     longest_px: np.ndarray
     root_xy: np.ndarray
     ground_y: float | None
-    anchor: str
+    anchors: dict[str, np.ndarray]
     motion_scale: float
-    anchor_reference_xy: np.ndarray
     scale_reference: float
     photo_px_per_metre: float
     offset_x: float
@@ -128,9 +129,6 @@ def calibrate(track: PoseTrack, photo: PoseTrack) -> Retargeting:
 
     shown = photo_known[: len(JOINTS)]
     feet_shown = bool(shown[_FEET].any())
-    driver_feet = float(known[:, _FEET].all(1)[track.present].mean()) > 0.5
-    hips_shown = bool(photo_known[MIDHIP]) and known[:, MIDHIP][track.present].mean() > 0.5
-    anchor = "feet" if feet_shown and driver_feet else "hips" if hips_shown else "neck"
     reference = float(np.median(scale[track.present]))
     # legs and spine carry the body: their ratio turns the driver's pixels into the photo's
     carrying = [0, *(i for i, (a, b) in enumerate(BONES) if b in (25, 26, 27, 28))]
@@ -141,24 +139,38 @@ def calibrate(track: PoseTrack, photo: PoseTrack) -> Retargeting:
         longest_px=longest,
         root_xy=photo_joints[MIDHIP, :2],
         ground_y=float(np.nanmax(photo.xy[0, _FEET, 1])) if feet_shown else None,
-        anchor=anchor,
+        anchors=_reference_anchors(track, joints, known, scale, photo_known, feet_shown),
         motion_scale=motion_scale,
-        anchor_reference_xy=np.zeros(2),
         scale_reference=reference,
         photo_px_per_metre=photo_scale,
         offset_x=0.0,
         shown=shown,
         size_hw=photo.size_hw,
     )
-    place = _anchor(joints, anchor)[track.present]
-    # the ground is where the feet mostly are, not where they are in the middle of a jump
-    low = np.nanpercentile(place[:, 1], 70 if anchor == "feet" else 50)
-    result = dataclasses.replace(
-        result, anchor_reference_xy=np.array([np.nanmedian(place[:, 0]), low])
-    )
     usual = retarget(track, result)
     hips = usual.xy[track.present][:, [INDEX["left_hip"], INDEX["right_hip"]], 0].mean()
     return dataclasses.replace(result, offset_x=float(result.root_xy[0] - hips))
+
+
+def _reference_anchors(
+    track: PoseTrack,
+    joints: np.ndarray,
+    known: np.ndarray,
+    scale: np.ndarray,
+    photo_known: np.ndarray,
+    feet_shown: bool,
+) -> dict[str, np.ndarray]:
+    """Where each possible anchor of the driver is by default."""
+    shown = {"neck": photo_known[NECK], "hips": photo_known[MIDHIP], "feet": feet_shown}
+    result = {}
+    for kind in ANCHORS:
+        usable = _anchor_known(known, kind) & track.present
+        if shown[kind] and usable.sum() > 0.2 * track.present.sum():
+            place = _anchor(joints, kind, scale)[usable]
+            # the ground is where the feet mostly are, not where they are in mid-jump
+            low = np.percentile(place[:, 1], 70 if kind == "feet" else 50)
+            result[kind] = np.array([np.median(place[:, 0]), low])
+    return result
 
 
 def retarget(track: PoseTrack, to: Retargeting) -> PoseTrack:
@@ -191,7 +203,10 @@ def retarget(track: PoseTrack, to: Retargeting) -> PoseTrack:
     placed = np.zeros((len(track), len(JOINTS) + 3, 3), np.float64)
     for bone, (parent, child) in enumerate(BONES):
         placed[:, child] = placed[:, parent] + vector[:, bone]
-    xy = placed[..., :2] + _root(placed, joints, to, present)[:, None]
+    xy = (
+        placed[..., :2]
+        + _root(placed, joints, known, scale, to, present, float(track.fps))[:, None]
+    )
     confidence = np.where(to.shown, np.clip(track.confidence, 0.05, 1.0), 0.0)
     return PoseTrack(
         xy=xy[:, : len(JOINTS)].astype(np.float32),
@@ -208,39 +223,58 @@ def retarget(track: PoseTrack, to: Retargeting) -> PoseTrack:
 
 
 def _root(
-    placed: np.ndarray, joints: np.ndarray, to: Retargeting, present: np.ndarray
+    placed: np.ndarray,
+    joints: np.ndarray,
+    known: np.ndarray,
+    scale: np.ndarray,
+    to: Retargeting,
+    present: np.ndarray,
+    fps: float,
 ) -> np.ndarray:
-    """(T, 2) place of the middle of the hips, such that the anchor moves as the driver's."""
-    moved = (_anchor(joints, to.anchor) - to.anchor_reference_xy) * to.motion_scale
-    moved = _hold(moved, np.isfinite(moved).all(-1))
-    if to.anchor == "feet" and to.ground_y is not None:
-        weights = _support(joints)
-        foot = (weights[..., None] * placed[:, _FEET, :2]).sum(1)
-        root = np.stack([to.root_xy[0] + to.offset_x + moved[:, 0] - foot[:, 0],
-                         to.ground_y + moved[:, 1] - foot[:, 1]], -1)  # fmt: skip
-    else:
-        own = placed[:, NECK, :2] if to.anchor == "neck" else np.zeros_like(moved)
-        home = to.root_xy + (to.rest_px[0, :2] if to.anchor == "neck" else 0)
-        root = home + moved - own + np.array([to.offset_x, 0.0])
+    """(T, 2) place of the middle of the hips, such that the anchor moves as the driver's.
+
+    Where the feet are not known the hips take over, then the neck, then the photo's own place,
+    each fading into the next.
+    """
+    root = np.tile(to.root_xy, (len(joints), 1))
+    for kind, reference in to.anchors.items():
+        usable = _anchor_known(known, kind)
+        moved = (_anchor(joints, kind, scale) - reference) * to.motion_scale
+        moved = _hold(moved, usable) + np.array([to.offset_x, 0.0])
+        if kind == "feet" and to.ground_y is not None:
+            foot = (_support(joints, scale)[..., None] * placed[:, _FEET, :2]).sum(1)
+            own = np.array([to.root_xy[0], to.ground_y]) + moved - foot
+        elif kind == "neck":
+            own = to.root_xy + to.rest_px[0, :2] + moved - placed[:, NECK, :2]
+        else:
+            own = to.root_xy + moved
+        weight = _ramp(usable[:, None], fps)
+        root = weight * own + (1 - weight) * root
     if to.ground_y is None:
         # the photo ends at the frame's edge: lifting the person would show the cut
         root[:, 1] = np.maximum(root[:, 1], to.root_xy[1])
     return present * root + (1 - present) * to.root_xy
 
 
-def _anchor(joints: np.ndarray, kind: str) -> np.ndarray:
+def _anchor_known(known: np.ndarray, kind: str) -> np.ndarray:
+    """(T,) bool."""
+    if kind == "feet":
+        return known[:, _FEET].all(1)
+    return known[:, MIDHIP if kind == "hips" else NECK]
+
+
+def _anchor(joints: np.ndarray, kind: str, scale: np.ndarray) -> np.ndarray:
     """(T, 2) the point that ties the driver's place to the photo's, driver pixels."""
     if kind == "feet":
-        feet = _hold(joints[:, _FEET, :2], np.isfinite(joints[:, _FEET, 0]))
-        return (_support(joints)[..., None] * feet).sum(1)
+        feet = np.nan_to_num(joints[:, _FEET, :2])
+        return (_support(joints, scale)[..., None] * feet).sum(1)
     return joints[:, MIDHIP if kind == "hips" else NECK, :2]
 
 
-def _support(joints: np.ndarray) -> np.ndarray:
+def _support(joints: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """(T, 4) how much each of heel and toe carries the body: the lowest does."""
-    y = _hold(joints[:, _FEET, 1], np.isfinite(joints[:, _FEET, 1]))
-    leg = np.nanmedian(np.linalg.norm(joints[:, 27, :2] - joints[:, 23, :2], axis=-1))
-    soft = np.exp((y - y.max(1, keepdims=True)) / max(0.05 * float(leg), 1e-3))
+    y = np.nan_to_num(joints[:, _FEET, 1])
+    soft = np.exp((y - y.max(1, keepdims=True)) / (SUPPORT_M * scale[:, None]))
     return soft / soft.sum(1, keepdims=True)
 
 
