@@ -111,8 +111,9 @@ def extract_audio(
     )
     try:
         command.run(cmd=imageio_ffmpeg.get_ffmpeg_exe(), capture_stdout=True, capture_stderr=True)
-    except ffmpeg.Error as error:
-        reason = error.stderr.decode(errors="replace").strip().splitlines() or ["unknown reason"]
+    except (ffmpeg.Error, OSError, RuntimeError) as error:  # RuntimeError: no FFmpeg binary
+        said = error.stderr.decode(errors="replace") if isinstance(error, ffmpeg.Error) else error
+        reason = str(said).strip().splitlines() or ["unknown reason"]
         warnings.warn(
             f"the sound of {path.name} could not be read ({reason[-1]}): the video is silent",
             stacklevel=3,

@@ -36,6 +36,7 @@ from motion_transfer.media.join import Segment, close_segment, join_gif, join_se
 
 MANIFEST_VERSION = 1
 SEGMENT_FRAMES = 240
+MAX_THREADS = 16  # x264 loses quality with more
 MIN_CLOCK_HZ = 90_000  # ticks per second; variable frame times are kept to within 6 us
 X264_PRESETS = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
@@ -151,7 +152,8 @@ class VideoWriter:
             has_alpha: frames are RGBA and the output is transparent.
             crf: quality of H.264 and VP9, 0 (best) to 51, on x264's scale.
             preset: x264's name for speed against size; VP9 takes its fast mode up to 'faster'.
-            num_threads: encoder threads; None is one per core. Part of what decides the bits.
+            num_threads: encoder threads; None is one per core, at most 16. Part of what decides
+                the bits.
             segment_frames: frames per segment: what a crash can cost.
             fingerprint: whatever identifies this render (inputs, settings); a run with another
                 one starts anew.
@@ -208,7 +210,7 @@ class VideoWriter:
             has_alpha=has_alpha,
             crf=crf,
             preset=preset,
-            num_threads=num_threads or os.cpu_count() or 1,
+            num_threads=num_threads or min(MAX_THREADS, os.cpu_count() or 1),
             segment_frames=segment_frames,
             fingerprint=fingerprint,
             resume=resume,
@@ -284,17 +286,22 @@ class VideoWriter:
         if self.num_frames == 0:
             raise MediaError("output: a video must have at least one frame, got none")
         tags = self._metadata | dict(metadata or {})
+        end = Fraction(end_seconds) if end_seconds else self._last_time() + 1 / self._fps
+        sound = None
+        if audio is not None and self._format.audio_codec is None:
+            warnings.warn(f"a {self._format.title} has no sound", stacklevel=2)
+        elif audio is not None and self._format.audio_codec is not None:
+            sound = extract_audio(
+                audio, duration_seconds=end, codec=self._format.audio_codec, folder=self._parts
+            )
         with self._writing():
             if self._pending:
                 self._finish_segment()
-            end = Fraction(end_seconds) if end_seconds else self._last_time() + 1 / self._fps
-            if audio is not None and self._format.audio_codec is None:
-                warnings.warn(f"a {self._format.title} has no sound", stacklevel=2)
             if self._format is PNG:
                 self._place_pngs()
             else:
                 result = self._parts / f"result{self._target.path.suffix.lower()}"
-                self._join(result, audio, tags, end)
+                self._join(result, sound, tags, end)
                 self._check_overwrite()
                 os.replace(result, self._target.path)
         self._is_open = False
@@ -474,17 +481,12 @@ class VideoWriter:
         self._write_manifest()
 
     def _join(
-        self, result: Path, audio: AudioRange | None, tags: Mapping[str, str], end: Fraction
+        self, result: Path, sound: Path | None, tags: Mapping[str, str], end: Fraction
     ) -> None:
         paths = [self._segment_path(i) for i in range(len(self._segments))]
         if self._format.container == "gif":
             join_gif(result, paths, clock=self._clock, end_seconds=end, tags=tags)
             return
-        sound = None
-        if audio is not None and self._format.audio_codec is not None:
-            sound = extract_audio(
-                audio, duration_seconds=end, codec=self._format.audio_codec, folder=self._parts
-            )
         join_segments(
             result,
             paths,

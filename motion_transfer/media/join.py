@@ -141,6 +141,7 @@ def _video_packets(
     """
     delay = max(s.reorder for s in segments)
     start, end = segments[0].first_ticks, segments[-1].last_ticks
+    num_left = sum(s.num_frames for s in segments)
     decoding = deque(start - (delay - i) * nominal for i in range(delay))
     for path in paths:
         ticks = json.loads(path.with_suffix(".json").read_text())
@@ -158,6 +159,9 @@ def _video_packets(
                 packet.time_base = clock
                 packet.pts, packet.dts = pts, decoding.popleft()
                 packet.duration = last_ticks if pts == end else nominal
+                num_left -= 1
+                if num_left == 0 and pts != end:  # MP4 takes the length of the track from here
+                    packet.duration = end + last_ticks - delay * nominal - packet.dts
                 yield packet
 
 

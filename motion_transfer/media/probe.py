@@ -144,7 +144,8 @@ class _Times(NamedTuple):
     """Presentation times (seconds, sorted) of the packets, and whether that is all of them."""
 
     seconds: list[Fraction]
-    last_duration: Fraction
+    last_duration: Fraction  # of the last one shown; 0 where the file does not say
+    num_packets: int  # with those that are not to be shown
     is_complete: bool
 
 
@@ -243,26 +244,33 @@ def probe_file(path: Path) -> tuple[VideoInfo, Layout]:
             declared = stream.duration * stream.time_base
         elif container.duration is not None:
             declared = Fraction(container.duration, av.time_base)
+        num_declared = stream.frames
         rates = [r for r in (stream.guessed_rate, stream.average_rate, stream.base_rate) if r]
         time_base = stream.time_base or Fraction(1, av.time_base)
         first = _first_frame(container, stream, path)
     times = scan_times(path)
 
-    is_truncated = (
-        times.is_complete
-        and bool(times.seconds)
-        and declared is not None
-        and declared - (times.seconds[-1] - times.seconds[0]) > 1
-    )
+    seconds = times.seconds
+    span = seconds[-1] - seconds[0] if seconds else Fraction(0)
+    if num_declared:
+        is_truncated = times.is_complete and times.num_packets < num_declared
+    else:
+        missing = (declared or Fraction(0)) - span - times.last_duration
+        is_truncated = times.is_complete and bool(seconds) and missing > 1
     # Packets come in decoding order, so a cut leaves holes among the last pictures.
-    fps, is_variable = _rate(times.seconds[: -MAX_REORDER if is_truncated else None], rates)
-    start = times.seconds[0] if times.seconds else Fraction(0)
+    fps, is_variable = _rate(seconds[: -MAX_REORDER if is_truncated else None], rates)
+    start = seconds[0] if seconds else Fraction(0)
     num_frames: int | None
-    if times.is_complete and times.seconds:
-        num_frames = len(times.seconds)
-        duration = times.seconds[-1] - start + (times.last_duration or 1 / fps)
-        if not is_variable and not is_truncated:
+    if times.is_complete and seconds:
+        num_frames = len(seconds)
+        if is_truncated:
+            duration = span + 1 / fps
+        elif not is_variable:
             duration = num_frames / fps
+        elif declared is not None and declared > span and num_declared:
+            duration = declared  # MP4 has no duration of the last picture shown
+        else:
+            duration = span + (times.last_duration or 1 / fps)
     else:
         duration = declared or Fraction(0)
         num_frames = None if declared is None else round(declared * fps)
@@ -318,16 +326,17 @@ def scan_times(path: Path) -> _Times:
     """
     seconds: list[Fraction] = []
     durations: dict[Fraction, Fraction] = {}
-    num_bytes = 0
+    num_bytes = num_packets = 0
     is_complete = True
     with open_container(path) as container:
         stream = video_stream(container, path)
         for packet in read_packets(container, stream):
             stamp = packet.pts if packet.pts is not None else packet.dts
+            num_packets += packet.size > 0
             if packet.size == 0 or packet.is_discard:
                 continue
             if stamp is None:
-                return _Times([], Fraction(0), False)
+                return _Times([], Fraction(0), 0, False)
             seconds.append(stamp * packet.time_base)
             if packet.duration:
                 durations = {seconds[-1]: packet.duration * packet.time_base} | durations
@@ -340,7 +349,7 @@ def scan_times(path: Path) -> _Times:
                 break
     seconds = sorted(set(seconds))
     last = durations.get(seconds[-1], Fraction(0)) if seconds else Fraction(0)
-    return _Times(seconds, last, is_complete)
+    return _Times(seconds, last, num_packets, is_complete)
 
 
 def read_packets(container: InputContainer, stream: av.VideoStream) -> Iterator[av.Packet]:

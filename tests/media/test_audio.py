@@ -127,3 +127,18 @@ def test_variable_frame_times_keep_their_sound(make_clip: MakeClip, tmp_path: Pa
 def test_start_must_be_a_time() -> None:
     with pytest.raises(MediaError, match="audio start must be at least 0 s, got -1"):
         AudioRange(path="a.mp4", start_seconds=-1)
+
+
+def test_unreadable_sound_is_left_out_with_a_warning(
+    make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_clip(num_frames=5, beep_at=0.0)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "no-such-program"))
+    with pytest.warns(UserWarning, match="the sound of clip.mp4 could not be read .* is silent"):
+        carry_over(source, tmp_path / "out.mp4")
+    assert not probe(tmp_path / "out.mp4").has_audio
+    with pytest.raises(FileNotFoundError, match="no such video"):
+        with VideoWriter.open(tmp_path / "b.mp4", size_hw=(64, 96), fps=NTSC) as writer:
+            writer.write(np.zeros((64, 96, 3), np.uint8), Fraction(0))
+            writer.finish(audio=AudioRange(path=tmp_path / "none.mp4"))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["clip.mp4", "out.mp4"]

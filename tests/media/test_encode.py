@@ -111,6 +111,15 @@ def test_a_given_clock_is_exact(tmp_path: Path) -> None:
     assert [f.time for f in read_frames(tmp_path / "a.mp4")] == given
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.gif"])
+def test_the_last_frame_lasts_as_long_as_it_should(tmp_path: Path, name: str) -> None:
+    with VideoWriter.open(tmp_path / name, size_hw=ODD, fps=Fraction(25)) as writer:
+        for i, time in enumerate((Fraction(0), Fraction(1, 10), Fraction(1))):
+            writer.write(draw(i, ODD), time)
+        writer.finish(end_seconds=Fraction(3))
+    assert probe(tmp_path / name).duration_seconds == 3
+
+
 @pytest.mark.parametrize("name", ALPHA_NAMES)
 def test_transparency_can_be_read_back(tmp_path: Path, name: str) -> None:
     write(f"{tmp_path}/{name}", 4, has_alpha=True)
