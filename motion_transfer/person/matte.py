@@ -209,20 +209,14 @@ def _closed_form(
     inner = cv2.erode((coarse > 0.9).astype(np.uint8), kernel, borderValue=1) > 0
     outer = cv2.dilate((coarse > 0.1).astype(np.uint8), kernel) == 0
     backdrop, backdrop_std = _local_mean(image, outer, scale_px=6 * band_px)
-    like_backdrop = np.linalg.norm(image - backdrop, axis=2) < 0.15
-    solid = inner & ~(hair_zone & like_backdrop)
-    person, _ = _local_mean(image, solid if solid.any() else inner, scale_px=4 * band_px)
-    axis = person - backdrop
-    contrast = np.linalg.norm(axis, axis=2)
+    through, share = _through_hair(image, backdrop, hair_zone & ~outer & (backdrop_std < 0.05))
+    inner &= cv2.dilate(through.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0
+    person, _ = _local_mean(image, inner, scale_px=4 * band_px)
+    contrast = np.linalg.norm(person - backdrop, axis=2)
     alike = np.clip((CONTRAST_CLEAR - contrast) / (CONTRAST_CLEAR - CONTRAST_ALIKE), 0, 1)
     weight = PRIOR_WEIGHT_CLEAR * (PRIOR_WEIGHT_ALIKE / PRIOR_WEIGHT_CLEAR) ** alike
-    # Backdrop through hair: closed-form matting cannot reach it from outside, its colour tells.
-    mixed = ((image - backdrop) * axis).sum(2) / np.maximum(contrast**2, 1e-6)
-    off_axis = np.linalg.norm(image - backdrop - mixed[..., None] * axis, axis=2)
-    plain = (backdrop_std < 0.05) & (alike == 0) & (off_axis < 0.12)
-    through = hair_zone & ~outer & plain & (mixed < 0.75)
-    inner &= cv2.dilate(through.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0
-    prior = np.where(through, np.minimum(prior, np.clip(mixed, 0, 1)), prior)
+    # Closed-form matting cannot reach a gap in the hair from outside; its colour tells.
+    prior = np.where(through, np.minimum(prior, share), prior)
     weight = np.where(through, PRIOR_WEIGHT_THROUGH, weight)
 
     known = (inner | outer).ravel()
@@ -240,6 +234,21 @@ def _closed_form(
     alpha = inner.ravel().astype(np.float64)
     alpha[unknown] = np.clip(solved, 0, 1)
     return alpha.reshape(prior.shape).astype(np.float32)
+
+
+def _through_hair(
+    image: np.ndarray, backdrop: np.ndarray, where: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels tinted by a coloured backdrop, bool (H, W), and the person's share in them.
+
+    A chroma key: only the tint counts, so that skin, white collars and grey walls are safe.
+    """
+    tint, key = (c - c.mean(2, keepdims=True) for c in (image, backdrop))
+    strength = np.linalg.norm(key, axis=2)
+    along = (tint * key).sum(2)
+    angle = along / np.maximum(strength * np.linalg.norm(tint, axis=2), 1e-6)
+    share = np.clip(1 - along / np.maximum(strength**2, 1e-6), 0, 1)
+    return where & (strength > 0.15) & (angle > 0.93) & (share < 0.75), share
 
 
 def _local_mean(
