@@ -258,8 +258,8 @@ def _resample(
 def _convert(
     frames: Iterator[tuple[av.VideoFrame, Fraction]], layout: Layout, max_side: int | None
 ) -> Iterator[Frame]:
-    """Stored pictures -> displayed RGB. swscale does matrix, range, depth and size in one pass."""
-    reformatter = VideoReformatter()
+    """Stored pictures -> displayed RGB; swscale knows matrix, range and depth."""
+    scaler, converter = VideoReformatter(), VideoReformatter()  # they keep their tables
     width, height = fit_side(layout.scaled_wh, max_side)
     flip = {(True, True): -1, (True, False): 1, (False, True): 0}.get(
         (layout.flip_horizontally, layout.flip_vertically)
@@ -268,7 +268,7 @@ def _convert(
     rgb: np.ndarray | None = None
     for frame, time in frames:
         if frame is not last_frame or rgb is None:
-            rgb = _to_rgb(reformatter, frame, width, height)
+            rgb = _to_rgb(scaler, converter, frame, width, height)
             if layout.transposed:
                 rgb = cv2.transpose(rgb)
             if flip is not None:
@@ -280,9 +280,20 @@ def _convert(
 
 
 def _to_rgb(
-    reformatter: VideoReformatter, frame: av.VideoFrame, width: int, height: int
+    scaler: VideoReformatter,
+    converter: VideoReformatter,
+    frame: av.VideoFrame,
+    width: int,
+    height: int,
 ) -> np.ndarray:
-    return reformatter.reformat(
+    if frame.format.name in ("yuv420p", "yuvj420p") and (frame.width, frame.height) != (
+        width,
+        height,
+    ):  # size first, colour second: less than half the time of both in one pass
+        frame = scaler.reformat(
+            frame, width=width, height=height, interpolation=Interpolation.BILINEAR, threads=1
+        )
+    return converter.reformat(
         frame,
         width=width,
         height=height,

@@ -508,7 +508,7 @@ class VideoWriter:
             info.add_itxt(key, value)
         name = self._target.png_name % self.num_frames
         Image.fromarray(frame).save(
-            self._parts / "frames" / name, format="PNG", pnginfo=info, compress_level=3
+            self._parts / "frames" / name, format="PNG", pnginfo=info, compress_level=1
         )
 
     def _place_pngs(self) -> None:
