@@ -25,7 +25,6 @@ from motion_transfer.generator.layers import (
     HEAD,
     LIMBS,
     MIDHIP,
-    NAMES,
     NECK,
     SEEN_CONFIDENCE,
     Layer,
@@ -43,7 +42,6 @@ from motion_transfer.generator.motion import (
     Quad,
     dot,
     perpendicular,
-    smoothstep,
     unit,
 )
 from motion_transfer.generator.temporal import blend_carried

@@ -224,8 +224,12 @@ def _person_box(alpha: np.ndarray, margin: int) -> tuple[int, int, int, int]:
     height, width = alpha.shape
     if len(rows) == 0:
         return 0, 0, width, height
-    return (max(0, int(columns[0]) - margin), max(0, int(rows[0]) - margin),
-            min(width, int(columns[-1]) + 1 + margin), min(height, int(rows[-1]) + 1 + margin))  # fmt: skip
+    return (
+        max(0, int(columns[0]) - margin),
+        max(0, int(rows[0]) - margin),
+        min(width, int(columns[-1]) + 1 + margin),
+        min(height, int(rows[-1]) + 1 + margin),
+    )
 
 
 def segment_distance(points: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -1,0 +1,144 @@
+"""The command line: each command is a function of the library, argument for argument."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+import sys
+import typing
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as Bars
+
+from motion_transfer.errors import Cancelled, InputError
+
+ALIASES = {
+    "source": ("-s", "--source_image"),
+    "driving": ("-d", "--driving_video"),
+    "output": ("-o", "--result_video"),
+}
+STAGES = {
+    "photo": "Photo", "track": "Tracking", "render": "Rendering", "finish": "Joining, sound",
+    "preview": "Preview",
+}  # fmt: skip
+
+
+class _Bars:
+    """Progress bars with the time left, one for each stage."""
+
+    def __init__(self, console: Console) -> None:
+        self._bars = Bars(
+            TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(),
+            TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=console,
+        )  # fmt: skip
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> _Bars:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def __call__(self, stage: str, done: int, total: int | None) -> None:
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bars.add_task(STAGES.get(stage, stage), total=total)
+        self._bars.update(self._tasks[stage], completed=done, total=total)
+
+
+def _command(function: Callable[..., Any], show: Callable[[Any], str]) -> Callable[..., None]:
+    """A command with the function's own arguments, aliases, progress bars, and a last word."""
+    hints = typing.get_type_hints(function)
+    parameters = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.name == "progress":
+            continue
+        hint = hints[parameter.name]
+        if parameter.name in ALIASES:
+            hint = Annotated[hint, tyro.conf.arg(aliases=ALIASES[parameter.name])]
+        parameters.append(parameter.replace(annotation=hint))
+
+    @functools.wraps(function)
+    def run(*args: Any, **named: Any) -> None:
+        with _Bars(Console(stderr=True)) as bars:
+            result = function(*args, **named, progress=bars)
+        print(show(result))
+
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    del run.__wrapped__  # type: ignore[attr-defined]
+    return run
+
+
+def _weights(action: Annotated[Literal["list", "fetch"], tyro.conf.Positional] = "list") -> None:
+    """List the model files, or fetch those that are missing.
+
+    Args:
+        action: `list` shows name, size, licence and state; `fetch` gets what is missing.
+    """
+    from rich.table import Table
+
+    from motion_transfer import weights
+
+    if action == "fetch":
+        for name in weights.MODEL_FILES:
+            weights.fetch(name)
+    table = Table("file", "MB", "licence", "state", "what for", "from")
+    for status in weights.status():
+        file = status.file
+        table.add_row(file.name, f"{file.num_bytes / 1e6:.1f}", file.licence, status.state,
+                      file.purpose, file.origin)  # fmt: skip
+    Console().print(table)
+    print(f"kept in {weights.cache_dir()}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; errors of use end it with one line and exit status 2."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
+    app = tyro.extras.SubcommandApp()
+    from motion_transfer.pipeline import transfer
+    from motion_transfer.preview import preview, track
+
+    app.command(_command(transfer, lambda r: f"{r.output}  ({r.num_frames} frames)"))
+    app.command(_command(preview, lambda r: f"{r.picture}\n{r.clip}\n{r.joints}"))
+    app.command(_command(track, lambda r: str(r)))
+    app.command(_weights, name="weights")
+    try:
+        app.cli(
+            prog="motion-transfer", args=None if arguments is None else list(arguments),
+            description="One photo of a person and a video of a dance in; the person dancing out.",
+            use_underscores=False,
+        )  # fmt: skip
+    except Cancelled as error:
+        _fail(str(error), 130)
+    except (InputError, FileNotFoundError, PermissionError) as error:
+        _fail(str(error), 2)
+    except KeyboardInterrupt:
+        _fail("interrupted; nothing was left half written, --resume goes on from here", 130)
+
+
+def _fail(message: str, status: int) -> None:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    raise SystemExit(status)
+
+
+if __name__ == "__main__":
+    main()
+
+
+__all__ = ["Path", "main"]
