@@ -16,9 +16,15 @@ from motion_transfer.pose.skeleton import INDEX, JOINTS, MIRROR
 
 PersonChoice = str | int | tuple[float, float]  # "largest", number from the left, point (x, y)
 
-MIN_DETECTION = 0.3  # a candidate; the landmark network has the last word
+# Of somebody not seen before: the detector proposes, the landmark network has the last word after
+# a second look. Beside known people more is asked for: what is left of them when they are painted
+# over now and then looks like somebody, often upside down.
+MIN_DETECTION = 0.3
+MIN_NEW_SCORE = 0.7
+MIN_OTHER_DETECTION = 0.5
+MIN_OTHER_SCORE = 0.9
+MAX_OTHER_ANGLE = 2.0  # radians from upright
 MIN_SCORE = 0.5  # of the landmark network, in every frame
-MIN_NEW_SCORE = 0.7  # the same for somebody not seen before, after a second look
 MIN_JOINTS = 5  # that are surely visible inside the picture
 SURE = 0.5  # confidence of a joint that counts as visible
 SAME_POSE = 0.15  # torso distance over body radius below which two poses are one person
@@ -288,7 +294,9 @@ def find_new(
     """People who are not known yet: those found are painted over until no more turn up."""
     new: list[Landmarks] = []
     while len(new) < max_people:
-        detections = blazepose.detect(rgb, min_score=MIN_DETECTION, erase=(*known, *new))
+        erase = (*known, *new)
+        min_score = MIN_OTHER_DETECTION if erase else MIN_DETECTION
+        detections = blazepose.detect(rgb, min_score=min_score, erase=erase)
         before = len(new)
         for detection in detections[: max_people - len(new)]:
             landmarks = verify(rgb, detection.roi, (*known, *new), blazepose=blazepose)
@@ -311,7 +319,10 @@ def verify(
     if first.score < MIN_SCORE:
         return None
     second = blazepose.landmarks(rgb, first.next_roi, mask=True)
-    if second.score < MIN_NEW_SCORE or not is_person(second, rgb.shape[:2]):
+    min_score = MIN_OTHER_SCORE if known else MIN_NEW_SCORE
+    if second.score < min_score or not is_person(second, rgb.shape[:2]):
+        return None
+    if known and abs(second.next_roi.angle) > MAX_OTHER_ANGLE:
         return None
     if any(same_person(second, other) for other in known) or _is_ghost(second, known):
         return None
