@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image
+from scipy.ndimage import gaussian_filter1d, minimum_filter1d
 
 from motion_transfer.synth.assets import Assets
 from motion_transfer.synth.backdrop import Room, room_backdrop
@@ -32,11 +33,12 @@ from motion_transfer.synth.motion import (
     stance_pose,
 )
 from motion_transfer.synth.render import (
-    Renderer,
     composite,
     contact_points,
     encode_srgb,
+    light_view,
     pose_body,
+    rasterise,
 )
 
 HERE = Path(__file__).parent
@@ -46,7 +48,7 @@ DANCE_BODY = "Black_M_1_Casual"
 DANCE_PARTS = (("05_09", 132, 281, False), ("05_11", 4, 147, True))
 """Clip, first and last frame, whether mirrored, of the pieces that make the dance."""
 DANCE_OVERLAP = 14
-DANCE_SIZE_HW = (800, 800)
+DANCE_SIZE_HW = (672, 800)
 DANCE_FPS = Fraction(30)
 SAMPLE_RATE = 48000
 GLOSS = np.array([0.020, 0.030, 0.5, 0.015, 0.02], np.float32)
@@ -133,7 +135,7 @@ def make_photo(assets: Assets) -> bytes:
     """The demo photo as JPEG."""
     body = assets.body(PHOTO_BODY)
     posed = pose_body(body, relaxed_stance(body))
-    ground_y = float(posed.points[:, 1].min())
+    ground_y = float(posed[:, 1].min())
     lighting = many_lights(
         soft_boxes(
             ((-0.50, 0.90, 0.80), 0.02, (23.0, 21.2, 18.8)),
@@ -148,10 +150,10 @@ def make_photo(assets: Assets) -> bytes:
         np.array([0.12, 1.30, 4.4]), np.array([0.0, 0.90, 0.0]),
         focal_px=2420.0, size_hw=PHOTO_SIZE_HW, roll=0.004,
     )  # fmt: skip
-    renderer = Renderer(PHOTO_SIZE_HW, factor=4, shadow_size=1024)
-    layer = renderer.draw(
-        body, posed, camera, lighting, ground_y=ground_y,
-        contacts=contact_points(body, posed, ground_y), bump=0.8, gloss=GLOSS,
+    layer = light_view(
+        body, posed, rasterise(body, posed, camera, factor=4), camera, lighting,
+        ground_y=ground_y, contacts=contact_points(body, posed, ground_y), bump=0.8,
+        gloss=GLOSS, shadow_size=1024,
     )  # fmt: skip
     room = Room(
         floor="planks", wall="panels", wall_z=-1.9, ground_y=ground_y, light_x=-1.1, seed=5,
@@ -314,15 +316,19 @@ def make_dance(assets: Assets, path: Path) -> None:
 
     body = assets.body(DANCE_BODY)
     every = [pose_body(body, pose) for pose in dance_poses(assets, body)]
-    ground_y = float(np.percentile([posed.points[:, 1].min() for posed in every], 20))
+    lowest = np.array([posed[:, 1].min() for posed in every])
+    floor = gaussian_filter1d(minimum_filter1d(lowest, 25), 8)
+    for posed, height_m in zip(every, floor, strict=True):
+        posed[:, 1] -= height_m
+    ground_y = 0.0
     lighting = many_lights(
         soft_boxes(
-            ((0.65, 0.75, 0.75), 0.05, (6.0, 5.8, 5.6)),
-            ((-0.95, 0.30, 0.55), 0.10, (1.0, 0.95, 0.9)),
+            ((0.50, 1.10, 0.65), 0.018, (21.0, 20.2, 19.2)),
+            ((-0.95, 0.30, 0.55), 0.10, (1.2, 1.15, 1.1)),
             ((-0.3, 0.8, -0.8), 0.05, (1.6, 1.7, 1.9)),
         ),
-        64,
-        exposure=0.85,
+        32,
+        exposure=1.0,
         softness_m=0.03,
     )  # fmt: skip
     height, width = DANCE_SIZE_HW
@@ -332,14 +338,13 @@ def make_dance(assets: Assets, path: Path) -> None:
     )  # fmt: skip
     room = Room(
         floor="concrete", wall="brick", wall_z=-2.6, ground_y=ground_y, light_x=0.8, seed=2,
-        floor_rgb=(0.26, 0.25, 0.24), wall_rgb=(0.40, 0.22, 0.16), skirting_m=0,
+        floor_rgb=(0.34, 0.33, 0.31), wall_rgb=(0.42, 0.25, 0.19), skirting_m=0,
     )  # fmt: skip
     backdrop = room_backdrop(
         room, camera, floor_light=irradiance(lighting, (0, 1, 0)),
         wall_light=irradiance(lighting, (0, 0, 1)), factor=3,
     )  # fmt: skip
     backdrop = cv2.GaussianBlur(backdrop, (0, 0), 0.8)
-    renderer = Renderer(DANCE_SIZE_HW, factor=2, shadow_size=512)
     sound = beat(float(len(every) / DANCE_FPS), seed=1)
     with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
         video = container.add_stream(
@@ -349,9 +354,10 @@ def make_dance(assets: Assets, path: Path) -> None:
         audio = container.add_stream("aac", rate=SAMPLE_RATE, layout="stereo")
         audio.bit_rate = 128_000
         for number, posed in enumerate(every):
-            layer = renderer.draw(
-                body, posed, camera, lighting, ground_y=ground_y,
-                contacts=contact_points(body, posed, ground_y), bump=0.8, gloss=GLOSS,
+            layer = light_view(
+                body, posed, rasterise(body, posed, camera, factor=3), camera, lighting,
+                ground_y=ground_y, contacts=contact_points(body, posed, ground_y), bump=0.8,
+                gloss=GLOSS, shadow_size=512,
             )  # fmt: skip
             image = film(composite(layer, backdrop), seed=7, grain=0.8, vignette=0.25)
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")

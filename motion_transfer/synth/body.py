@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import cv2
 import numpy as np
@@ -103,7 +104,11 @@ class Body:
 
     def joint(self, name: str) -> int:
         """Index of a joint of the rig."""
-        return self.joint_names.index(name)
+        return self._joint_index[name]
+
+    @functools.cached_property
+    def _joint_index(self) -> dict[str, int]:
+        return {name: number for number, name in enumerate(self.joint_names)}
 
 
 def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import dataclasses
 
 import numba
 import numpy as np
+from einops import rearrange
 
 from motion_transfer.synth.body import Body
 
@@ -83,17 +84,25 @@ def clip_pose(body: Body, clip: Clip, frame: float) -> Pose:
     quaternions /= np.linalg.norm(quaternions, axis=-1, keepdims=True)
     turns = np.zeros((len(body.parents), 3, 3))
     given = np.zeros(len(body.parents), bool)
+    index, onto = _clip_rig(body, clip)
+    turns[index] = _matrices(quaternions) @ onto
+    given[index] = True
     rest = body.rest_joints
-    for k, name in enumerate(clip.joint_names):
-        j = body.joint(name)
-        turns[j] = _matrix(quaternions[k])
-        if clip.child_names[k] and np.any(clip.rest_directions[k]):
-            bone = rest[body.joint(clip.child_names[k])] - rest[j]
-            turns[j] = turns[j] @ _turn_onto(bone, clip.rest_directions[k].astype(float))
-        given[j] = True
     scale = (rest[body.joint("LeftUpLeg"), 1] - rest[body.joint("LeftFoot"), 1]) / clip.leg_length
     root = ((1 - share) * clip.root[low] + share * clip.root[high]) * scale
     return solve(body, turns, given, root)
+
+
+def _clip_rig(body: Body, clip: Clip) -> tuple[np.ndarray, np.ndarray]:
+    """Rig joints of the clip's joints, and what turns the body's rest bones onto the clip's."""
+    rest = body.rest_joints
+    index = np.array([body.joint(name) for name in clip.joint_names])
+    onto = np.tile(np.eye(3), (len(index), 1, 1))
+    for k, child in enumerate(clip.child_names):
+        if child and np.any(clip.rest_directions[k]):
+            bone = rest[body.joint(child)] - rest[index[k]]
+            onto[k] = _turn_onto(bone, clip.rest_directions[k].astype(float))
+    return index, onto
 
 
 def stance_pose(body: Body, turns: dict[str, np.ndarray]) -> Pose:
@@ -173,15 +182,15 @@ def topological_order(parents: np.ndarray) -> np.ndarray:
     return np.argsort(depth, kind="stable")
 
 
-def _matrix(quaternion: np.ndarray) -> np.ndarray:
-    x, y, z, w = quaternion
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
+def _matrices(quaternions: np.ndarray) -> np.ndarray:
+    """Unit quaternions (N, 4) xyzw to rotations (N, 3, 3)."""
+    x, y, z, w = quaternions.T
+    rows = [
+        1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w),
+        2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w),
+        2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y),
+    ]  # fmt: skip
+    return rearrange(np.stack(rows, -1), "n (a b) -> n a b", a=3)
 
 
 def _turn_onto(start: np.ndarray, end: np.ndarray) -> np.ndarray:
