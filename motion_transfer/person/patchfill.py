@@ -24,7 +24,7 @@ PATCH_RADIUS = 3
 COARSEST_SIDE_PX = 80  # smaller, and a window is narrower than a patch
 SHIFT_PENALTY = 2.0  # squared colour difference of a patch from the other end of the height
 TEXTURE_WEIGHT = 6.0  # of the texture features against the colours
-SIDEWAYS = 5.0  # a smooth fill looks along rows first: walls and floors change from top to bottom
+SIDEWAYS = 10.0  # a smooth fill looks along rows first: walls and floors change from top to bottom
 SCREEN_WEIGHT = 0.01  # pull of the Poisson solution to the copied colours; 10 px reach
 
 

@@ -2,7 +2,7 @@
 
 Compared on five photos and on person-shaped holes with known truth: OpenCV's Telea and
 Navier-Stokes fills leave creases and smears, its shift-map fill is good on walls but takes 20-140 s
-and leaves unfilled pixels, scikit-image's biharmonic fill does not end in useful time.
+and leaves unfilled pixels, FSR blurs patterns, scikit-image's biharmonic fill overshoots.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ SHADOW_PER_HEIGHT = (0.02, 0.045)  # reach of the contact shadow below and besid
 FEET_PER_HEIGHT = 0.07  # lowest part of the person, which casts it
 PATTERNED_SHARE = 0.1  # of the hole, from which patches are worth their time
 GAP_PER_HEIGHT = 0.04  # half width of a gap between the legs that is filled in as well
+WALL_SHADOW_PER_HEIGHT = 0.13  # reach of a shadow on the wall beside the person
+SHADOW_DEPTH = 0.012  # of such a shadow, RGB [0, 1]
 TEXTURE_RMS = (0.0045, 0.007)  # detail of the surroundings from which patches fade in, RGB [0, 1]
 REFERENCE_SIDE_PX = 512  # long side to which the detail is measured
 
@@ -26,7 +28,8 @@ def make_plate(rgb: np.ndarray, alpha: np.ndarray, *, seed: int = 0) -> np.ndarr
     """Fill in what the person hides.
 
     Plain surroundings are continued smoothly and get the photo's grain; patterned ones are
-    completed from patches (`patchfill`); between the two the fills are blended.
+    completed from patches (`patchfill`); between the two the fills are blended. A
+    shadow on a plain wall beside the person goes too.
 
     Args:
         rgb: (H, W, 3) uint8.
@@ -55,6 +58,7 @@ def make_plate(rgb: np.ndarray, alpha: np.ndarray, *, seed: int = 0) -> np.ndarr
     if (patterned[hole] < 1).any():
         # Between the legs a plain backdrop lies in the person's shade; patterns are worth keeping.
         wide = _close_gaps(hole)
+        wide |= _cast_shadow(image, wide) & (patterned[..., 0] == 0)
         plate = np.where(wide[..., None], fill_smooth(image, wide) + _grain(image, wide), image)
     if (patterned[hole] > 0).mean() > PATTERNED_SHARE:
         plate = plate + patterned * (fill_patches(image, hole, seed=seed) - plate)
@@ -97,6 +101,28 @@ def _close_gaps(hole: np.ndarray) -> np.ndarray:
     padded = np.pad(hole.astype(np.uint8), ((0, 0), (2 * reach, 2 * reach)))
     closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, np.ones((1, 2 * reach + 1), np.uint8))
     return hole | (closed[:, 2 * reach : closed.shape[1] - 2 * reach] > 0)
+
+
+def _cast_shadow(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """Where the backdrop beside the person is darker than it is further away, bool (H, W).
+
+    Left in the plate, the shadow on a studio wall would be continued behind the person and stand
+    there as a grey ghost once the person has moved.
+    """
+    reach = round(np.count_nonzero(hole.any(1)) * WALL_SHADOW_PER_HEIGHT)
+    scale = min(1.0, REFERENCE_SIDE_PX / max(hole.shape))
+    size = max(1, round(hole.shape[1] * scale)), max(1, round(hole.shape[0] * scale))
+    inside = cv2.resize(hole.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    beside = np.ones((1, 2 * round(reach * scale) + 1), np.uint8)
+    around = cv2.dilate(inside, beside) > 0
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    darker = (fill_smooth(small, around) - small).mean(2)
+    darker = cv2.GaussianBlur(np.where(inside > 0, 0, darker), (0, 0), 1.5) > SHADOW_DEPTH
+    candidates = ((darker & around) | (inside > 0)).astype(np.uint8)
+    _, labels = cv2.connectedComponents(candidates)
+    shadow = np.isin(labels, np.unique(labels[inside > 0])) & (labels > 0)
+    grown = cv2.dilate(shadow.astype(np.uint8), _ellipse(4, 4))
+    return cv2.resize(grown, hole.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
 
 
 def _ellipse(half_height: int, half_width: int) -> np.ndarray:

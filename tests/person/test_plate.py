@@ -133,3 +133,11 @@ def test_any_matte_gives_a_plate(alpha):
 def test_a_matte_of_another_size_is_refused():
     with pytest.raises(InputError, match=r"alpha must have the photo's shape \(40, 40\)"):
         make_plate(np.zeros((40, 40, 3), np.uint8), np.zeros((20, 20), np.float32))
+
+
+def test_a_shadow_on_the_wall_beside_the_person_leaves_no_ghost():
+    truth, alpha = np.full((400, 500, 3), 230, np.uint8), person_alpha(400, 500)
+    shade = cv2.GaussianBlur(np.roll(alpha, -16, axis=1), (0, 0), 12) * 0.2
+    photo = over(np.uint8(truth * (1 - shade[..., None])), alpha)
+    plate = make_plate(photo, alpha).astype(int)
+    assert np.abs(plate - truth).max() <= 12
