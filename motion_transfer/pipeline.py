@@ -45,7 +45,7 @@ _LOG = logging.getLogger(__name__)
 
 PathLike = str | Path
 CALIBRATION_SECONDS = 10
-BLOCK_FRAMES = 32
+BLOCK_FRAMES = 96
 TRACKING_SIDE = 720  # longest side at which the driving video is looked at
 
 Preset = Literal["fast", "hd"]
