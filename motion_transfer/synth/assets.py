@@ -28,8 +28,17 @@ from motion_transfer.synth.body import (
     vertex_parts,
 )
 from motion_transfer.synth.exr import read_exr
+from motion_transfer.synth.labels import (
+    DRESSES,
+    AtlasMap,
+    as_dress,
+    label_texture,
+    label_tiles,
+    map_atlas,
+)
 from motion_transfer.synth.motion import Clip
 from motion_transfer.synth.rig import PART
+from motion_transfer.synth.shape import join_skirt
 
 Split = Literal["train", "held-out"]
 HELD_OUT_IDENTITIES = (
@@ -141,6 +150,17 @@ class Assets:
         return np.maximum(image, 0)
 
     @functools.cached_property
+    def atlas(self) -> AtlasMap:
+        """Where each texel of the avatars' common atlas lies on the mean body."""
+        topology = self._topology
+        span = topology["hi"] - topology["lo"]
+        mean = topology["mean"].astype(np.float32) / 65535 * span + topology["lo"]
+        part = vertex_parts(topology["JF"], topology["WF"].astype(np.float32), self.joint_names)
+        return map_atlas(
+            mean, topology["U"].astype(np.float32) / 65535, topology["T"].astype(np.int64), part
+        )
+
+    @functools.cached_property
     def _motion(self) -> dict[str, np.ndarray]:
         motion = dict(np.load(self.folder / "motion30.npz", allow_pickle=False))
         motion["starts"] = np.concatenate([[0], np.cumsum(motion["n"])])
@@ -204,13 +224,22 @@ class Assets:
             weights = np.concatenate([weights, wig_weights])
             part = np.concatenate([part, np.full(len(wig["P"]), PART["hair"], np.uint8)])
             wig_image = self._read_image(name, "w")
+        material_of = np.zeros(len(vertices), np.uint8)
+        material_of[len(topology["U"]) :] = WIG
         colour = self._read_image(name, "c")
+        label = label_texture(colour, self.atlas, painted_hair=name not in self._wig_of)
+        if name in DRESSES:
+            label = as_dress(label)
         texture = Texture(
             colour=colour,
             normal=np.ascontiguousarray(self._read_image(name, "n")[..., :3]),
             wig=wig_image,
-            label=np.zeros((2, 2), np.uint8),
+            label=label,
         )
+        joints, weights = join_skirt(
+            vertices, joints, weights, _at(label, uv) * (material_of != WIG), rest_joints,
+            self.joint_names,
+        )  # fmt: skip
         return Body(
             name=name, vertices=vertices, normals=normals, uv=uv, triangles=triangles,
             material=material, joints=joints, weights=weights, rest_joints=rest_joints,
@@ -235,16 +264,33 @@ class Assets:
             self.joint_names,
         )
         part[data["M"] == HAIR] = PART["hair"]
+        uv = data["U"].astype(np.float32) / 65535
+        hip_y = float(rest_joints[self.joint_names.index("LeftUpLeg"), 1])
+        label = label_tiles(
+            vertices, uv, triangles, data["M"], waist_y=hip_y + 0.10,
+            one_piece=name in ("MH_F_dress1", "MH_F_beach"),
+        )  # fmt: skip
+        joints, weights = join_skirt(
+            vertices, data["J"], weights, _at(label, uv) * (data["M"] == GARMENT), rest_joints,
+            self.joint_names, skirt=name in ("MH_F_dress1", "MH_F_beach", "MH_F_elegant"),
+        )  # fmt: skip
         texture = Texture(
             colour=self._read_image(name, "c"),
             normal=np.full((2, 2, 3), (128, 128, 255), np.uint8),
             wig=np.full((2, 2, 4), 255, np.uint8),
-            label=np.zeros((2, 2), np.uint8),
+            label=label,
         )
         return Body(
             name=name, vertices=vertices, normals=data["N"].astype(np.float32) / 127,
-            uv=data["U"].astype(np.float32) / 65535, triangles=triangles,
-            material=data["M"][triangles[:, 0]].astype(np.uint8), joints=data["J"],
+            uv=uv, triangles=triangles,
+            material=data["M"][triangles[:, 0]].astype(np.uint8), joints=joints,
             weights=weights, rest_joints=rest_joints, joint_names=self.joint_names,
             parents=self.parents, part=part, landmarks=landmarks, texture=texture,
         )  # fmt: skip
+
+
+def _at(label: np.ndarray, uv: np.ndarray) -> np.ndarray:
+    """(V,) the label under each vertex."""
+    size = label.shape[0]
+    texel = np.clip((uv * size).astype(int), 0, size - 1)
+    return label[texel[:, 1], texel[:, 0]]
