@@ -44,6 +44,7 @@ class _Bars:
         self._bars = Bars(
             TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(),
             TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=console,
+            disable=not console.is_terminal,  # a log file shows warnings and errors only
         )  # fmt: skip
         self._tasks: dict[str, TaskID] = {}
 
@@ -68,8 +69,10 @@ def _command(function: Callable[..., Any], show: Callable[[Any], str]) -> Callab
         if parameter.name == "progress":
             continue
         hint = hints[parameter.name]
-        if parameter.name in ALIASES:
-            hint = Annotated[hint, tyro.conf.arg(aliases=ALIASES[parameter.name])]
+        aliases = ALIASES.get(parameter.name)
+        if Path in typing.get_args(hint):  # text: a Path would lose the slash that ends a folder
+            text = str | None if type(None) in typing.get_args(hint) else str
+            hint = Annotated[text, tyro.conf.arg(metavar="PATH", aliases=aliases)]
         parameters.append(parameter.replace(annotation=hint))
 
     @functools.wraps(function)
@@ -110,26 +113,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; errors of use end it with one line and exit status 2."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
-    app = tyro.extras.SubcommandApp()
-    from motion_transfer.pipeline import transfer
-    from motion_transfer.preview import preview, track
-
-    app.command(_command(transfer, lambda r: f"{r.output}  ({r.num_frames} frames)"))
-    app.command(_command(preview, lambda r: f"{r.picture}\n{r.clip}\n{r.joints}"))
-    app.command(_command(track, lambda r: str(r)))
-    app.command(_weights, name="weights")
     try:
-        app.cli(
+        _make_app().cli(
             prog="motion-transfer", args=None if arguments is None else list(arguments),
             description="One photo of a person and a video of a dance in; the person dancing out.",
             use_underscores=False,
         )  # fmt: skip
     except Cancelled as error:
         _fail(str(error), 130)
-    except (InputError, FileNotFoundError, PermissionError) as error:
+    except (InputError, OSError) as error:
         _fail(str(error), 2)
     except KeyboardInterrupt:
-        _fail("interrupted; nothing was left half written, --resume goes on from here", 130)
+        _fail(
+            "interrupted; no file was left half written, and 'transfer --resume' goes on from "
+            "the last finished part",
+            130,
+        )
+
+
+def _make_app() -> tyro.extras.SubcommandApp:
+    from motion_transfer.pipeline import transfer
+    from motion_transfer.preview import preview, track
+
+    app = tyro.extras.SubcommandApp()
+    app.command(_command(transfer, lambda r: f"{r.output}  ({r.num_frames} frames)"))
+    app.command(_command(preview, lambda r: f"{r.picture}\n{r.clip}\n{r.joints}"))
+    app.command(_command(track, str))
+    app.command(name="weights")(_weights)
+    return app
 
 
 def _fail(message: str, status: int) -> None:
@@ -139,6 +150,3 @@ def _fail(message: str, status: int) -> None:
 
 if __name__ == "__main__":
     main()
-
-
-__all__ = ["Path", "main"]

@@ -17,6 +17,7 @@ import functools
 import logging
 import math
 import time
+import typing
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -32,8 +33,14 @@ from motion_transfer.media.encode import VideoWriter
 from motion_transfer.media.formats import can_be_transparent, can_hold_audio, parse_target
 from motion_transfer.media.photo import Photo, read_photo
 from motion_transfer.media.probe import probe
-from motion_transfer.person.background import check_background, cover, make_background
-from motion_transfer.person.subject import Subject, build_subject, locate, read_corrections
+from motion_transfer.person.background import KINDS, check_background, cover, make_background
+from motion_transfer.person.subject import (
+    MATTES,
+    Subject,
+    build_subject,
+    locate,
+    read_corrections,
+)
 from motion_transfer.pose.people import PersonChoice, PoseSample
 from motion_transfer.pose.retarget import Retargeting, calibrate, margin_frames, retarget
 from motion_transfer.pose.smooth import smooth_track, support_frames
@@ -52,6 +59,8 @@ Preset = Literal["fast", "hd"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 GeneratorName = Literal["articulated"]
 Matte = Literal["u2net", "fast"]
+DEVICES: tuple[str, ...] = typing.get_args(Device)
+GENERATORS: tuple[str, ...] = typing.get_args(GeneratorName)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,7 +79,7 @@ class PresetValues:
 
 
 PRESETS = {
-    "fast": PresetValues(max_side=1280, encoder="veryfast", crf=20),
+    "fast": PresetValues(max_side=1280, encoder="superfast", crf=20),
     "hd": PresetValues(max_side=1920, encoder="medium", crf=17),
 }
 
@@ -159,7 +168,7 @@ def transfer(
         InputError: something given cannot be used; the message says what and how to mend it.
         FileNotFoundError: there is no such photo or video.
     """
-    report = progress or _silent
+    report = progress or silent
     clock = _Clock()
     settings: dict[str, Any] = {
         "start": start, "end": end, "fps": fps, "person": person, "source_person": source_person,
@@ -167,25 +176,23 @@ def transfer(
         "matte": matte, "joints": None if joints is None else str(joints), "audio": audio,
         "side_by_side": side_by_side, "device": device, "seed": seed,
     }  # fmt: skip
-    output = Path(output) if output is not None else default_output(source, driving)
+    # not made a Path: a slash at the end means a folder of pictures
+    output = output if output is not None else default_output(source, driving)
     values = _check(settings | {"overwrite": overwrite}, source, driving, output)
-    if side_by_side and background == "transparent":
-        raise InputError("--side-by-side needs a background; leave out --background transparent")
+    inputs = {"source": source, "driving": driving, "joints": joints,
+              "background": _picture_of(background)}  # fmt: skip
 
     report("photo", 0, 3)
-    photo = read_photo(source, max_side=values.max_side)
-    driver = _Driver.open(driving, start, end, fps, parse_person(person, "--person"))
+    driver = Driver.open(driving, start, end, fps, person)
     corrections = read_corrections(joints) if joints is not None else None
+    photo = read_photo(source, max_side=values.max_side)
     with contextlib.ExitStack() as stack:
         # tracking starts while the photo is still being taken apart
-        samples = stack.enter_context(
-            Prefetch(driver.samples(), depth=4 * BLOCK_FRAMES, name="track")
-        )
-        blazepose = driver.second_blazepose()
+        tracking = Prefetch(driver.samples(), depth=4 * BLOCK_FRAMES, name="track")
+        samples = stack.enter_context(tracking)
         pose, mask = locate(
-            photo, person=parse_person(source_person, "--source-person"),
-            corrections=corrections, blazepose=blazepose,
-        )  # fmt: skip
+            photo, person=parse_person(source_person, "--source-person"), corrections=corrections
+        )
         report("photo", 1, 3)
         subject = build_subject(photo, pose, mask, matte=matte)
         backdrop = make_background(background, subject.plate)
@@ -194,8 +201,8 @@ def transfer(
         report("photo", 3, 3)
         clock.lap("photo")
 
-        head, retargeting = _calibrate(samples, driver, pose, smooth)
-        clock.lap("calibrate")
+        head, retargeting = calibrate_driver(samples, driver, pose, smooth, report)
+        clock.lap("track")
         panels = _Panels(photo, driver) if side_by_side else None
         size_hw = _output_size(photo, panels)
         writer = stack.enter_context(
@@ -203,12 +210,14 @@ def transfer(
                 output,
                 size_hw=size_hw,
                 fps=driver.fps,
+                time_base=driver.time_base,
                 has_alpha=background == "transparent",
                 crf=values.crf,
                 preset=values.encoder,
                 overwrite=overwrite,
                 resume=resume,
-                fingerprint=sidecar.fingerprint(settings, [source, driving, joints]),
+                keep_parts=True,
+                fingerprint=sidecar.fingerprint(settings, inputs.values()),
                 metadata=sidecar.tags(),
             )
         )
@@ -216,11 +225,14 @@ def transfer(
         if skip:
             _LOG.info("going on after frame %d of an interrupted run", skip)
         counts = _Counts()
-        targets = _targets(_chain(head, samples), driver, retargeting, smooth, puppet, counts)
+        targets = _targets(
+            _chain(head, samples), driver, retargeting, smooth, puppet.margin_frames, counts
+        )
         images = _render(targets, puppet, backdrop, driver, photo, panels, background, skip)
         images = stack.enter_context(Prefetch(images, depth=8, name="render"))
+        stack.callback(tracking.stop)  # first of all: the renderer may be waiting for a pose
         total = driver.num_frames
-        number = 0
+        number, moment = 0, Fraction(0)
         for number, (image, moment) in enumerate(images, 1):
             if image is not None:
                 writer.write(image, moment)
@@ -233,12 +245,11 @@ def transfer(
         sound = None
         if audio and driver.has_audio and can_hold_audio(output):
             sound = AudioRange(path=driving, start_seconds=start)
-        written = writer.finish(audio=sound, end_seconds=driver.end_of_last(number))
+        written = writer.finish(audio=sound, end_seconds=driver.end_of_last(number, moment))
         clock.lap("finish")
         report("finish", 1, 1)
     path = sidecar.write(
-        written, settings=settings,
-        inputs={"source": source, "driving": driving, "joints": joints},
+        written, settings=settings, inputs=inputs,
         num_frames=number, num_missing=counts.missing, seconds=clock.seconds,
     )  # fmt: skip
     return TransferResult(
@@ -264,7 +275,7 @@ def parse_person(text: str, option: str) -> PersonChoice:
     with contextlib.suppress(ValueError):
         if len(parts) == 1 and int(text) >= 0:
             return int(text)
-        if len(parts) == 2:
+        if len(parts) == 2 and all(math.isfinite(float(p)) for p in parts):
             return float(parts[0]), float(parts[1])
     raise InputError(
         f"{option} must be 'largest', a number (0 is the leftmost) or a point x,y; got {text!r}"
@@ -280,7 +291,7 @@ def parse_fps(text: str) -> Fraction | None:
     if text == "source":
         return None
     with contextlib.suppress(ValueError, ZeroDivisionError):
-        rate = Fraction(text)
+        rate = Fraction(text if "e" not in text.lower() else "")  # 1e999999999 takes for ever
         ntsc = Fraction(round(rate) * 1000, 1001)
         if abs(rate - ntsc) < Fraction(1, 200) and rate != round(rate):
             rate = ntsc  # 29.97 means 30000/1001
@@ -301,13 +312,14 @@ def resolve_device(name: str) -> str:
              "mps": torch.backends.mps.is_available()}  # fmt: skip
     if name == "auto":
         return next(n for n in ("cuda", "mps", "cpu") if there[n])
-    if not there.get(name, False):
+    if not there[name]:
         have = ", ".join(n for n, ok in there.items() if ok)
         raise InputError(f"--device: {name} is not available here; choose auto or one of {have}")
     return name
 
 
-def _silent(stage: str, done: int, total: int | None) -> None:
+def silent(stage: str, done: int, total: int | None) -> None:
+    """The progress callback of those who want none."""
     del stage, done, total
 
 
@@ -330,32 +342,72 @@ class _Counts:
 
 
 def _check(
-    settings: dict[str, Any], source: PathLike, driving: PathLike, output: Path
+    settings: dict[str, Any], source: PathLike, driving: PathLike, output: PathLike
 ) -> PresetValues:
     """Everything that can be known to be wrong before any work is done."""
+    check_inputs(source, driving)
+    target = parse_target(output)
     for option, path in (("--source", source), ("--driving", driving)):
-        if not Path(path).exists():
-            raise FileNotFoundError(f"{option}: no such file: {path}")
-    existing = parse_target(output).existing()
-    if not 0 <= settings["smooth"] <= 1:
-        raise InputError(f"--smooth must lie in 0 to 1, got {settings['smooth']}")
-    if settings["preset"] not in PRESETS:
-        raise InputError(f"--preset must be one of {', '.join(PRESETS)}; got {settings['preset']}")
-    if existing and not settings["overwrite"]:
+        if target.path.exists() and target.path.samefile(path):
+            raise InputError(f"--output must not be the file of {option}, {path}; choose another")
+    for option, choices in (
+        ("preset", tuple(PRESETS)), ("matte", MATTES), ("generator", GENERATORS),
+        ("device", DEVICES),
+    ):  # fmt: skip
+        if settings[option] not in choices:
+            raise InputError(
+                f"--{option} must be one of {', '.join(choices)}; got {settings[option]!r}"
+            )
+    check_smooth(settings["smooth"])
+    if (existing := target.existing()) and not settings["overwrite"]:
         raise InputError(
             f"--output: {existing[0]} already exists; choose another name or --overwrite"
         )
     check_background(settings["background"])
-    if settings["background"] == "transparent" and not can_be_transparent(output):
-        raise InputError(
-            f"--background transparent: {output.name} cannot be transparent; "
-            "name the output .webm, .mov, .gif or a folder"
-        )
+    if settings["background"] == "transparent":
+        if not can_be_transparent(output):
+            raise InputError(
+                f"--background transparent: {target.path.name} cannot be transparent; "
+                "name the output .webm, .mov, .gif or a folder"
+            )
+        if settings["side_by_side"]:
+            raise InputError(
+                "--side-by-side needs a background; leave out --background transparent"
+            )
     if settings["background"] == "driving" and _is_track(driving):
         raise InputError("--background driving needs a driving video, not a pose track")
     if settings["side_by_side"] and _is_track(driving):
         raise InputError("--side-by-side needs a driving video, not a pose track")
+    resolve_device(settings["device"])
     return PRESETS[settings["preset"]]
+
+
+def check_inputs(source: PathLike | None, driving: PathLike) -> None:
+    """Photo and video must be there.
+
+    Raises:
+        FileNotFoundError: one is not.
+    """
+    for option, path in (("--source", source), ("--driving", driving)):
+        if path is not None and not Path(path).exists():
+            raise FileNotFoundError(f"{option}: no such file: {path}")
+
+
+def check_smooth(smooth: float) -> None:
+    """Strength of smoothing, before any work is done.
+
+    Raises:
+        InputError: it is outside of [0, 1].
+    """
+    if not 0 <= smooth <= 1:
+        raise InputError(f"--smooth must lie in 0 to 1, got {smooth}")
+
+
+def _picture_of(background: str) -> Path | None:
+    """The file that a background names, if it is one."""
+    if background in KINDS or not Path(background).is_file():
+        return None
+    return Path(background)
 
 
 def _is_track(path: PathLike) -> bool:
@@ -363,8 +415,22 @@ def _is_track(path: PathLike) -> bool:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Driver:
-    """Where the motion comes from: a video that is tracked, or a track."""
+class Driver:
+    """Where the motion comes from: a video that is tracked, or a track.
+
+    Args:
+        path: the video, or the NPZ file.
+        start, end: the driven range in seconds.
+        rate: to resample to; None keeps the frames of the video.
+        person: whom to follow; a point is in pixels of the frames that are tracked.
+        track: what was read from an NPZ file, cut to the range.
+        fps: nominal rate of the driven frames.
+        size_hw: of the video.
+        num_frames: in the range, as far as that is known before decoding.
+        has_audio: the video has sound.
+        time_base: unit of the frames' times where they are uneven.
+        seconds: length of the range where frames are uneven.
+    """
 
     path: Path
     start: float
@@ -376,31 +442,41 @@ class _Driver:
     size_hw: tuple[int, int]
     num_frames: int | None
     has_audio: bool
+    time_base: Fraction | None
+    seconds: Fraction | None
 
     @classmethod
-    def open(
-        cls, path: PathLike, start: float, end: float | None, fps: str, person: PersonChoice
-    ) -> _Driver:
+    def open(cls, path: PathLike, start: float, end: float | None, fps: str, person: str) -> Driver:
+        """Look at the file and check the range; arguments as in `transfer`.
+
+        Raises:
+            InputError: the file or the range cannot be used.
+        """
+        chosen = parse_person(person, "--person")
         rate = parse_fps(fps)
         if _is_track(path):
             if rate is not None:
                 raise InputError("--fps: a pose track keeps its own rate; leave it out")
-            track = PoseTrack.load(path)
-            first, last = np.searchsorted(track.times_seconds, [start, end or math.inf])
-            track = track[first:last]
+            track = _cut_track(PoseTrack.load(path), Path(path).name, start, end)
             return cls(
-                path=Path(path), start=start, end=end, rate=None, person=person, track=track,
+                path=Path(path), start=start, end=end, rate=None, person=chosen, track=track,
                 fps=track.fps, size_hw=track.size_hw, num_frames=len(track), has_audio=False,
+                time_base=None, seconds=None,
             )  # fmt: skip
         info = probe(path)
-        shown = float(min(end or math.inf, info.duration_seconds)) - start
+        read_frames(path, start_seconds=start, end_seconds=end, fps=rate)  # checks the range
+        shown = min(info.duration_seconds if end is None else Fraction(end), info.duration_seconds)
+        shown -= Fraction(start)
         whole = start == 0 and end is None and rate is None
-        size = info.num_frames if whole else max(1, round(shown * float(rate or info.fps)))
+        size = info.num_frames if whole else max(1, round(shown * (rate or info.fps)))
         scale = min(1.0, TRACKING_SIDE / max(info.size_hw))
+        uneven = info.is_variable and rate is None
+        fine = Fraction(1, 1_000_000) <= info.time_base <= Fraction(1, 100)
         return cls(
-            path=Path(path), start=start, end=end, rate=rate, person=_scaled(person, scale),
+            path=Path(path), start=start, end=end, rate=rate, person=_scaled(chosen, scale),
             track=None, fps=rate or info.fps, size_hw=info.size_hw, num_frames=size,
-            has_audio=info.has_audio,
+            has_audio=info.has_audio, time_base=info.time_base if uneven and fine else None,
+            seconds=shown if uneven else None,
         )  # fmt: skip
 
     def frames(self, max_side: int) -> Iterator[Frame]:
@@ -410,7 +486,7 @@ class _Driver:
             max_side=max_side,
         )  # fmt: skip
 
-    def samples(self) -> Iterator[_Sample]:
+    def samples(self) -> Iterator[Sample]:
         """One sample a frame, with the time and the size of the picture it refers to."""
         if self.track is not None:
             yield from _samples_of(self.track)
@@ -431,25 +507,23 @@ class _Driver:
                     PoseSample.absent(time=sample.time), xy=sample.xy, depth=sample.depth,
                     confidence=sample.confidence, world=sample.world, present=sample.present,
                 )  # fmt: skip
-                yield _Sample(pose=light, size_hw=size_hw)
+                yield Sample(pose=light, size_hw=size_hw)
 
-    def second_blazepose(self) -> Any:
-        """Networks for the photo; those of the tracker are busy in their own thread."""
-        from motion_transfer.pose.blazepose import BlazePose
-
-        return BlazePose()
-
-    def stack(self, samples: list[_Sample]) -> PoseTrack:
+    def stack(self, samples: list[Sample]) -> PoseTrack:
         """Consecutive samples as a track."""
         return stack_samples([s.pose for s in samples], fps=self.fps, size_hw=samples[0].size_hw)
 
-    def end_of_last(self, num_frames: int) -> Fraction | None:
-        """When the last frame ends, where the rate says it."""
-        return Fraction(num_frames) / self.rate if self.rate is not None else None
+    def end_of_last(self, num_frames: int, last: Fraction) -> Fraction | None:
+        """When the last frame ends, where the rate or the uneven range says it."""
+        if self.rate is not None:
+            return Fraction(num_frames) / self.rate
+        return self.seconds if self.seconds is not None and self.seconds > last else None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Sample:
+class Sample:
+    """One tracked frame: the pose, and the size of the picture that it refers to."""
+
     pose: PoseSample
     size_hw: tuple[int, int]
 
@@ -458,7 +532,21 @@ def _scaled(person: PersonChoice, scale: float) -> PersonChoice:
     return (person[0] * scale, person[1] * scale) if isinstance(person, tuple) else person
 
 
-def _samples_of(track: PoseTrack) -> Iterator[_Sample]:
+def _cut_track(track: PoseTrack, name: str, start: float, end: float | None) -> PoseTrack:
+    """The frames of a track from `start` to `end`, in seconds."""
+    if not (math.isfinite(start) and start >= 0):
+        raise InputError(f"--start must be a time in seconds, at least 0, got {start}")
+    if end is not None and not start < end:
+        raise InputError(f"--end must be later than --start, got {start:g} to {end:g}")
+    half = 0.5 / float(track.fps)  # to the nearest frame, as for a video
+    limits = [start - half, math.inf if end is None else end - half]
+    first, last = np.searchsorted(track.times_seconds, limits)
+    if len(track) == 0 or first >= len(track):
+        raise InputError(f"--start must lie before the end of {name}, got {start:g}")
+    return track[first : max(first + 1, last)]
+
+
+def _samples_of(track: PoseTrack) -> Iterator[Sample]:
     first = float(track.times_seconds[0]) if len(track) else 0.0
     for k in range(len(track)):
         moment = Fraction(k) / track.fps
@@ -469,18 +557,38 @@ def _samples_of(track: PoseTrack) -> Iterator[_Sample]:
             xy=track.xy[k], depth=track.depth[k], confidence=track.confidence[k],
             world=track.world[k], present=bool(track.present[k]), time=moment,
         )  # fmt: skip
-        yield _Sample(pose=pose, size_hw=track.size_hw)
+        yield Sample(pose=pose, size_hw=track.size_hw)
 
 
-def _calibrate(
-    samples: Iterator[_Sample], driver: _Driver, pose: PoseTrack, smooth: float
-) -> tuple[list[_Sample], Retargeting]:
-    """Take the first seconds of the dance, measure driver against photo; gives them back."""
-    head: list[_Sample] = []
+def calibrate_driver(
+    samples: Iterator[Sample],
+    driver: Driver,
+    pose: PoseTrack,
+    smooth: float,
+    report: Progress,
+) -> tuple[list[Sample], Retargeting]:
+    """Take the first seconds of the dance and measure driver against photo.
+
+    Args:
+        samples: of the driver; as many as needed are taken.
+        driver: where they come from.
+        pose: of the photo.
+        smooth: strength of smoothing.
+        report: called while samples come in.
+
+    Returns:
+        The samples taken, and what was measured.
+
+    Raises:
+        NoPersonError: nobody was found.
+    """
+    head: list[Sample] = []
     wanted, seen = math.ceil(CALIBRATION_SECONDS * driver.fps), 0
+    expected = min(wanted, driver.num_frames or wanted)
     for sample in samples:
         head.append(sample)
         seen += sample.pose.present
+        report("track", len(head), max(expected, len(head)))
         # a person who enters late is waited for
         if len(head) >= wanted and seen >= min(wanted, math.ceil(driver.fps)):
             break
@@ -493,27 +601,27 @@ def _calibrate(
     return head, calibrate(track, pose)
 
 
-def _chain(head: list[_Sample], rest: Iterator[_Sample]) -> Iterator[_Sample]:
+def _chain(head: list[Sample], rest: Iterator[Sample]) -> Iterator[Sample]:
     yield from head
     yield from rest
 
 
 def _targets(
-    samples: Iterable[_Sample],
-    driver: _Driver,
+    samples: Iterable[Sample],
+    driver: Driver,
     retargeting: Retargeting,
     smooth: float,
-    puppet: Any,
+    extra: int,
     counts: _Counts,
 ) -> Iterator[tuple[PoseTrack, slice, list[Fraction]]]:
-    """Smoothed and retargeted blocks, each with the margins that the generator wants."""
+    """Smoothed and retargeted blocks, each with up to `extra` frames on either side."""
     rate = float(driver.fps)
-    margin = support_frames(driver.fps) + margin_frames(rate) + puppet.margin_frames
+    margin = support_frames(driver.fps) + margin_frames(rate) + extra
     for block, wanted in blocks_with_margins(samples, size=BLOCK_FRAMES, margin=margin):
         counts.missing += sum(not s.pose.present for s in block[wanted])
         track = retarget(smooth_track(driver.stack(block), strength=smooth), retargeting)
-        first = max(0, wanted.start - puppet.margin_frames)
-        last = min(len(track), wanted.stop + puppet.margin_frames)
+        first = max(0, wanted.start - extra)
+        last = min(len(track), wanted.stop + extra)
         times = [s.pose.time or Fraction(0) for s in block[wanted]]
         yield track[first:last], slice(wanted.start - first, wanted.stop - first), times
 
@@ -522,7 +630,7 @@ def _render(
     targets: Iterable[tuple[PoseTrack, slice, list[Fraction]]],
     puppet: Any,
     backdrop: np.ndarray | None,
-    driver: _Driver,
+    driver: Driver,
     photo: Photo,
     panels: _Panels | None,
     background: str,
@@ -557,7 +665,7 @@ def _render(
 class _Panels:
     """Driving video and photo, to be put to the left of the result."""
 
-    def __init__(self, photo: Photo, driver: _Driver) -> None:
+    def __init__(self, photo: Photo, driver: Driver) -> None:
         self._height = photo.size_hw[0]
         self._photo = photo.rgb
         self._width = max(2, round(driver.size_hw[1] * self._height / driver.size_hw[0]))
@@ -588,6 +696,4 @@ def _make_generator(name: str, subject: Subject, device: str, smooth: float) -> 
             ArticulatedGenerator, source, device=device, flow_smoothing=smooth
         )
     }
-    if name not in makers:
-        raise InputError(f"--generator must be one of {', '.join(makers)}; got {name}")
     return makers[name]()

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from motion_transfer import pipeline
-from motion_transfer.errors import InputError
+from motion_transfer import pipeline, sidecar
+from motion_transfer.errors import InputError, NoPersonError
 from motion_transfer.media.encode import VideoWriter
+from motion_transfer.media.formats import FORMATS
 from motion_transfer.media.photo import read_photo
 from motion_transfer.media.sample import contact_sheet, sample_frames
 from motion_transfer.person.subject import locate, read_corrections, write_corrections
 from motion_transfer.pose.draw import draw_pose
-from motion_transfer.pose.retarget import calibrate, retarget
+from motion_transfer.pose.retarget import retarget
 from motion_transfer.pose.smooth import smooth_track
 from motion_transfer.pose.track import PoseTrack
-from motion_transfer.pose.tracker import track_video
+from motion_transfer.streams import Prefetch
 
 PathLike = str | Path
 NUM_STILLS = 5
@@ -75,45 +78,50 @@ def preview(
         InputError: something given cannot be used.
         FileNotFoundError: there is no such photo or video.
     """
-    report = progress or pipeline._silent
-    default = pipeline.default_output(source, driving).with_suffix(".preview.mp4")
-    clip = Path(output) if output is not None else default
+    report = progress or pipeline.silent
+    clip = Path(output or pipeline.default_output(source, driving).with_suffix(".preview.mp4"))
+    if clip.suffix.lower() not in FORMATS:
+        raise InputError(f"--output must end in one of {', '.join(FORMATS)}; got {clip.name!r}")
     picture, places = clip.with_suffix(".png"), clip.with_suffix(".joints.json")
+    pipeline.check_inputs(source, driving)
     for path in (clip, picture, places):
-        if path.exists() and not overwrite:
-            raise InputError(f"--output: {path} already exists; choose another or --overwrite")
-    for option, path in (("--source", source), ("--driving", driving)):
-        if not Path(path).exists():
-            raise FileNotFoundError(f"{option}: no such file: {path}")
-    photo = read_photo(source, max_side=pipeline.PRESETS["fast"].max_side)
+        _check_new(path, overwrite)
+    pipeline.check_smooth(smooth)
     corrections = read_corrections(joints) if joints is not None else None
+    driver = pipeline.Driver.open(driving, start, end, fps, person)
+    photo = read_photo(source, max_side=pipeline.PRESETS["fast"].max_side)
     pose, _ = locate(
         photo,
         person=pipeline.parse_person(source_person, "--source-person"),
         corrections=corrections,
     )
-    driver = load_track(driving, start=start, end=end, fps=fps, person=person, progress=report)
-    smooth_driver = smooth_track(driver, strength=smooth)
-    window = smooth_driver[: int(pipeline.CALIBRATION_SECONDS * driver.fps)]
-    target = retarget(smooth_driver, calibrate(window, pose))
+    samples = _follow(driver, report)
+    _, retargeting = pipeline.calibrate_driver(iter(samples), driver, pose, smooth, pipeline.silent)
+    seen = driver.stack(samples)
+    target = retarget(smooth_track(seen, strength=smooth), retargeting)
 
     dim = (photo.rgb * 0.5).astype(np.uint8)
     moments = np.linspace(0, len(target) - 1, NUM_STILLS).round().astype(int)
     stills = [draw_pose(photo.rgb, pose.xy[0], pose.confidence[0])]
-    shown = _driver_stills(driving, driver, moments, start)
-    for number, frame in enumerate(moments):
-        stills.append(draw_pose(shown[number], driver.xy[frame], driver.confidence[frame]))
+    for rgb, frame in zip(_driver_stills(driver, seen, moments), moments, strict=True):
+        stills.append(draw_pose(rgb, seen.xy[frame], seen.confidence[frame]))
         stills.append(draw_pose(dim, target.xy[frame], target.confidence[frame]))
     sheet = contact_sheet(stills, columns=len(stills), cell_height=480)
     with VideoWriter.open(
-        clip, size_hw=photo.size_hw, fps=driver.fps, overwrite=overwrite
-    ) as writer:
-        for frame in range(len(target)):
+        clip, size_hw=photo.size_hw, fps=driver.fps, time_base=driver.time_base,
+        overwrite=overwrite, metadata=sidecar.tags(),
+    ) as writer:  # fmt: skip
+        moment = Fraction(0)
+        for frame, sample in enumerate(samples):
             image = draw_pose(dim, target.xy[frame], target.confidence[frame])
-            writer.write(image, frame / driver.fps)
+            moment = sample.pose.time or Fraction(0)
+            writer.write(image, moment)
             report("preview", frame + 1, len(target))
-        writer.finish()
-    cv2.imwrite(str(picture), sheet[..., ::-1])
+        writer.finish(end_seconds=driver.end_of_last(len(samples), moment))
+    temporary = picture.with_name(f".{picture.stem}.new.png")
+    if not cv2.imwrite(str(temporary), sheet[..., ::-1]):
+        raise InputError(f"--output: {picture} could not be written; check the folder")
+    os.replace(temporary, picture)
     write_corrections(places, photo, pose)
     return PreviewResult(picture=picture, clip=clip, joints=places)
 
@@ -148,41 +156,47 @@ def track(
     path = Path(output) if output is not None else Path(Path(driving).stem + ".npz")
     if path.suffix.lower() != ".npz":
         raise InputError(f"--output must end in .npz, got {path.name}")
-    if path.exists() and not overwrite:
-        raise InputError(f"--output: {path} already exists; choose another or --overwrite")
-    report = progress or pipeline._silent
-    load_track(driving, start=start, end=end, fps=fps, person=person, progress=report).save(path)
+    pipeline.check_inputs(None, driving)
+    _check_new(path, overwrite)
+    driver = pipeline.Driver.open(driving, start, end, fps, person)
+    samples = _follow(driver, progress or pipeline.silent)
+    if not any(s.pose.present for s in samples):
+        raise NoPersonError(
+            f"--driving: no person was found in {driver.path.name}; "
+            "give a video in which one is clearly visible"
+        )
+    driver.stack(samples).save(path)
     return path
 
 
-def load_track(
-    driving: PathLike,
-    *,
-    start: float,
-    end: float | None,
-    fps: str,
-    person: str,
-    progress: pipeline.Progress,
-) -> PoseTrack:
-    """The driver's track: read, or made from a video."""
-    if not Path(driving).exists():
-        raise FileNotFoundError(f"--driving: no such file: {driving}")
-    if Path(driving).suffix.lower() == ".npz":
-        return PoseTrack.load(driving)
-    return track_video(
-        driving,
-        start_seconds=start,
-        end_seconds=end,
-        fps=pipeline.parse_fps(fps),
-        person=pipeline.parse_person(person, "--person"),
-        progress=lambda done: progress("track", done, None),
-    )
+def _check_new(path: Path, overwrite: bool) -> None:
+    if path.exists() and not overwrite:
+        raise InputError(f"--output: {path} already exists; choose another or --overwrite")
+
+
+def _follow(driver: pipeline.Driver, report: pipeline.Progress) -> list[pipeline.Sample]:
+    """Every frame's pose, exactly as `transfer` sees it."""
+    samples: list[pipeline.Sample] = []
+    with Prefetch(driver.samples(), depth=8, name="track") as tracked:
+        for sample in tracked:
+            samples.append(sample)
+            total = driver.num_frames
+            report("track", len(samples), None if total is None else max(total, len(samples)))
+    report("track", len(samples), len(samples))
+    return samples
 
 
 def _driver_stills(
-    driving: PathLike, driver: PoseTrack, moments: np.ndarray, start: float
+    driver: pipeline.Driver, seen: PoseTrack, moments: np.ndarray
 ) -> list[np.ndarray]:
-    if Path(driving).suffix.lower() == ".npz":
-        return [np.full((*driver.size_hw, 3), 40, np.uint8)] * len(moments)
-    times = [start + float(driver.times_seconds[m]) for m in moments]
-    return sample_frames(driving, times_seconds=times)
+    """Pictures of the driver, in the size that the track refers to."""
+    if driver.track is not None:
+        return [np.full((*seen.size_hw, 3), 40, np.uint8)] * len(moments)
+    if driver.path.is_dir():  # --fps is the rate of its pictures, which times do not say
+        frames = {int(m): np.empty(0) for m in moments}
+        for number, frame in enumerate(driver.frames(max(seen.size_hw))):
+            if number in frames:
+                frames[number] = frame.rgb
+        return [frames[int(m)] for m in moments]
+    times = [driver.start + float(seen.times_seconds[m]) for m in moments]
+    return sample_frames(driver.path, times_seconds=times, max_side=max(seen.size_hw))

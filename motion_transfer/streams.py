@@ -13,11 +13,17 @@ T = TypeVar("T")
 _END = object()
 
 
+class _Stopped(Exception):
+    """Raised in a stage whose supplier has been stopped: the run is over."""
+
+
 class Prefetch(Generic[T]):
     """Run an iterable in a thread, at most `depth` items ahead.
 
     An exception in the thread is raised where the items are used. Leaving the `with` block ends
-    the thread and waits for it, so a run that fails anywhere leaves none behind.
+    the thread and waits for it, so a run that fails anywhere leaves none behind. Where stages feed
+    each other, `stop` the first ones too before the last one is waited for: it may be in the middle
+    of asking for more.
 
     Args:
         items: what to iterate over; closed in its thread if it is a generator.
@@ -36,6 +42,10 @@ class Prefetch(Generic[T]):
         self._thread.start()
         return self._drain()
 
+    def stop(self) -> None:
+        """Let no more items through; whoever waits for one is woken."""
+        self._stop.set()
+
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         while self._thread.is_alive():
@@ -44,10 +54,16 @@ class Prefetch(Generic[T]):
             self._thread.join(timeout=0.02)
 
     def _drain(self) -> Iterator[T]:
-        while (item := self._queue.get()) is not _END:
+        while (item := self._next()) is not _END:
             yield item  # type: ignore[misc]
         if self._error is not None:
             raise self._error
+
+    def _next(self) -> object:
+        while not self._stop.is_set():
+            with contextlib.suppress(queue.Empty):
+                return self._queue.get(timeout=0.1)
+        raise _Stopped
 
     def _run(self) -> None:
         try:
@@ -56,11 +72,13 @@ class Prefetch(Generic[T]):
                     break
         except BaseException as error:
             self._error = error
-        finally:
-            close: Callable[[], None] | None = getattr(self._items, "close", None)
+        close: Callable[[], None] | None = getattr(self._items, "close", None)
+        try:
             if close is not None:
                 close()
-            self._put(_END)
+        except BaseException as error:  # without the end mark the consumer would wait for ever
+            self._error = self._error or error
+        self._put(_END)
 
     def _put(self, item: object) -> bool:
         while not self._stop.is_set():

@@ -49,7 +49,8 @@ class VideoWriter:
     """Writes one output; use as a context manager, and call `finish` inside of it.
 
     Leaving the block without `finish` (an error, Ctrl-C) aborts: nothing appears at the output's
-    place. With `resume=True` the finished segments stay for the next run, else they go as well.
+    place. With `resume=True` or `keep_parts=True` the finished segments stay for a later run with
+    `resume=True`, else they go as well.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class VideoWriter:
         segment_frames: int,
         fingerprint: str,
         resume: bool,
+        keep_parts: bool,
         overwrite: bool,
         metadata: Mapping[str, str],
     ) -> None:
@@ -80,6 +82,7 @@ class VideoWriter:
         self._num_threads = num_threads
         self._segment_frames = segment_frames
         self._resume = resume
+        self._keep_parts = keep_parts or resume
         self._overwrite = overwrite
         self._metadata = dict(metadata)
         self._is_open = True
@@ -137,6 +140,7 @@ class VideoWriter:
         segment_frames: int = SEGMENT_FRAMES,
         fingerprint: str = "",
         resume: bool = False,
+        keep_parts: bool = False,
         overwrite: bool = False,
         time_base: Fraction | None = None,
         metadata: Mapping[str, str] | None = None,
@@ -158,7 +162,8 @@ class VideoWriter:
             fingerprint: whatever identifies this render (inputs, settings); a run with another
                 one starts anew.
             resume: continue after the finished segments of a run with the same fingerprint and
-                the same settings, and keep finished segments when this run is aborted.
+                the same settings; implies `keep_parts`.
+            keep_parts: keep finished segments when this run is aborted, for a later one to resume.
             overwrite: replace an existing output when finishing.
             time_base: clock of the frame times in seconds per tick; None is one that holds
                 k / fps exactly and others to within 6 us.
@@ -214,6 +219,7 @@ class VideoWriter:
             segment_frames=segment_frames,
             fingerprint=fingerprint,
             resume=resume,
+            keep_parts=keep_parts,
             overwrite=overwrite,
             metadata=metadata or {},
         )
@@ -310,7 +316,7 @@ class VideoWriter:
         return self._target.path
 
     def abort(self) -> None:
-        """Stop without an output; finished segments stay only with `resume=True`."""
+        """Stop without an output; finished segments stay only with `resume` or `keep_parts`."""
         if not self._is_open:
             return
         self._is_open = False
@@ -319,7 +325,7 @@ class VideoWriter:
                 self._container.close()
             self._container = self._stream = None
         self._pending = []
-        if not (self._resume and self._segments):
+        if not (self._keep_parts and self._segments):
             self._remove_parts()
         self._unlock()
 

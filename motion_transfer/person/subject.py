@@ -23,6 +23,7 @@ from motion_transfer.pose.track import PoseTrack
 from motion_transfer.pose.tracker import stack_samples
 
 MATTES = ("u2net", "fast")
+MAX_PIXEL = 100_000  # of a coordinate
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -120,10 +121,12 @@ def read_corrections(path: str | os.PathLike[str]) -> dict[str, tuple[float, flo
         raise FileNotFoundError(f"--joints: no such file: {path}")
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: not UTF-8, not JSON
         raise InputError(f"--joints: {path.name} is not JSON: {error}") from error
     if not isinstance(data, dict):
-        raise InputError(f"--joints: {path.name} must map joint names to [x, y], got a list")
+        raise InputError(
+            f"--joints: {path.name} must map joint names to [x, y], got {type(data).__name__}"
+        )
     result: dict[str, tuple[float, float] | None] = {}
     for name, place in data.items():
         if name not in INDEX:
@@ -133,7 +136,7 @@ def read_corrections(path: str | os.PathLike[str]) -> dict[str, tuple[float, flo
             result[name] = None
             continue
         ok = isinstance(place, list) and len(place) == 2
-        if not (ok and all(isinstance(v, int | float) and np.isfinite(v) for v in place)):
+        if not (ok and all(type(v) in (int, float) and abs(v) < MAX_PIXEL for v in place)):
             raise InputError(f"--joints: {name} must be [x, y] in pixels or null, got {place!r}")
         result[name] = (float(place[0]), float(place[1]))
     return result
@@ -144,4 +147,7 @@ def write_corrections(path: str | os.PathLike[str], photo: Photo, pose: PoseTrac
     scale = photo.original_size_hw[0] / photo.size_hw[0]
     places = (np.nan_to_num(pose.xy[0]) + 0.5) * scale - 0.5
     lines = (f'  "{n}": [{x:.1f}, {y:.1f}]' for n, (x, y) in zip(JOINTS, places, strict=True))
-    Path(path).write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    os.replace(temporary, path)

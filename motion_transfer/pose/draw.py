@@ -31,7 +31,7 @@ def draw_pose(rgb: np.ndarray, xy: np.ndarray, confidence: np.ndarray) -> np.nda
             thick = width if min(confidence[a], confidence[b]) > 0.5 else max(1, width // 2)
             cv2.line(image, tuple(points[a]), tuple(points[b]), _colour(a, b), thick,
                      cv2.LINE_AA, 3)  # fmt: skip
-    for joint in np.flatnonzero(shown):
+    for joint in np.flatnonzero(shown).tolist():
         cv2.circle(image, tuple(points[joint]), width * 8, _colour(joint, joint), -1,
                    cv2.LINE_AA, 3)  # fmt: skip
     return image

@@ -6,8 +6,10 @@ import dataclasses
 import os
 import tempfile
 import zipfile
+import zlib
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from motion_transfer.errors import InputError
 from motion_transfer.pose.skeleton import BLAZEPOSE, JOINTS
 
 FORMAT_VERSION = 1
+MAX_BYTES = 2_000_000_000  # unpacked: more than ten hours at 60 frames/s
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -90,7 +93,9 @@ class PoseTrack:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
-                scale = {} if self.px_per_metre is None else {"px_per_metre": self.px_per_metre}
+                scale: dict[str, Any] = {}
+                if self.px_per_metre is not None:
+                    scale["px_per_metre"] = self.px_per_metre.astype(np.float32)
                 np.savez_compressed(
                     file,
                     **scale,
@@ -121,9 +126,15 @@ class PoseTrack:
         if not Path(path).is_file():
             raise FileNotFoundError(f"no such pose track: {path}")
         try:
+            with zipfile.ZipFile(path) as archive:
+                size = sum(member.file_size for member in archive.infolist())
+            if size > MAX_BYTES:
+                raise InputError(f"{path} is not a pose track: it holds {size / 1e9:.1f} GB")
             with np.load(path, allow_pickle=False) as data:
                 fields = dict(data)
-        except (zipfile.BadZipFile, ValueError, OSError, EOFError) as error:
+        except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError) as error:
+            if isinstance(error, InputError):
+                raise
             raise InputError(f"{path} is not a pose track (NPZ): {error}") from error
         wanted = {f.name for f in dataclasses.fields(cls)} - {"px_per_metre"} | {"version"}
         if missing := sorted(wanted - fields.keys()):
@@ -131,16 +142,34 @@ class PoseTrack:
                 f"{path} is not a pose track: it lacks {', '.join(missing)}; "
                 "make one with 'motion-transfer track'"
             )
-        if int(fields["version"]) != FORMAT_VERSION:
+        version = _whole_numbers(path, "version", fields["version"], ())
+        if version != [FORMAT_VERSION]:
             raise InputError(
-                f"{path}: pose track version must be {FORMAT_VERSION}, "
-                f"got {int(fields['version'])}; make it again with 'motion-transfer track'"
+                f"{path}: pose track version must be {FORMAT_VERSION}, got {version[0]}; "
+                "make it again with 'motion-transfer track'"
             )
+        top, bottom = _whole_numbers(path, "fps", fields["fps"], (2,))
+        height, width = _whole_numbers(path, "size_hw", fields["size_hw"], (2,))
+        for name in ("xy", "depth", "confidence", "world", "times_seconds", "px_per_metre"):
+            if name in fields and fields[name].dtype.kind != "f":
+                raise InputError(f"{path}: {name} must be floats, got {fields[name].dtype}")
+        if fields["present"].dtype != bool:
+            raise InputError(f"{path}: present must be bool, got {fields['present'].dtype}")
+        times = fields["times_seconds"]
+        if not (np.isfinite(times).all() and (np.diff(times) > 0).all()):
+            raise InputError(f"{path}: times_seconds must increase")
         return cls(
             **{n: fields[n] for n in ("xy", "depth", "confidence", "world", "present")},
-            times_seconds=fields["times_seconds"],
-            fps=Fraction(int(fields["fps"][0]), int(fields["fps"][1])),
-            size_hw=(int(fields["size_hw"][0]), int(fields["size_hw"][1])),
+            times_seconds=times,
+            fps=Fraction(top, max(bottom, 1)),
+            size_hw=(height, width),
             skeleton=str(fields["skeleton"]),
             px_per_metre=fields.get("px_per_metre"),
         )
+
+
+def _whole_numbers(path: object, name: str, value: np.ndarray, shape: tuple[int, ...]) -> list[int]:
+    """An array of positive integers as a list."""
+    if value.shape != shape or value.dtype.kind not in "iu" or (value < 1).any():
+        raise InputError(f"{path}: {name} must be positive whole numbers of shape {shape}")
+    return [int(v) for v in value.ravel()]
