@@ -39,10 +39,15 @@ RESTING_SECONDS = 0.24
 DEPTH_FACTOR = 2.0  # depth is noisier: windows wider by this
 WINDOW_SIGMAS = 3.0
 REST_LEVEL = 0.012  # of the body size: short and long window differ by less where a joint rests
+TANGENT_FRAMES = 3  # on either side of a gap, for the slope there
 BLOCK_FRAMES = 2048
 RIDGE = 1e-3  # keeps the regression tame where a window holds few frames
-LEGS = tuple(INDEX[f"left_{n}"] for n in ("hip", "knee", "ankle", "heel", "foot_index"))
-ARMS = tuple(INDEX[f"left_{n}"] for n in ("shoulder", "elbow", "wrist", "pinky", "index", "thumb"))
+LEFT_PARTS = (
+    ("hip",),
+    ("knee", "ankle", "heel", "foot_index"),
+    ("shoulder",),
+    ("elbow", "wrist", "pinky", "index", "thumb"),
+)
 LEFT = tuple(i for i, name in enumerate(JOINTS) if "left" in name)
 
 
@@ -93,7 +98,7 @@ def support_frames(fps: Fraction, *, max_gap_seconds: float = MAX_GAP_SECONDS) -
     """
     rate = float(fps)
     swaps, spikes = _frames(SWAP_SECONDS, rate), _frames(SPIKE_SECONDS, rate)
-    gaps = int(max_gap_seconds * rate) + 3
+    gaps = int(max_gap_seconds * rate) + TANGENT_FRAMES + 1
     windows = 2 * _half(RESTING_SECONDS * DEPTH_FACTOR, rate)
     return 3 * swaps + 3 * spikes + gaps + windows
 
@@ -141,6 +146,7 @@ def concatenate_tracks(tracks: list[PoseTrack]) -> PoseTrack:
     Returns:
         The whole.
     """
+    scales = [t.px_per_metre for t in tracks if t.px_per_metre is not None]
     return dataclasses.replace(
         tracks[0],
         xy=np.concatenate([t.xy for t in tracks]),
@@ -149,6 +155,7 @@ def concatenate_tracks(tracks: list[PoseTrack]) -> PoseTrack:
         world=np.concatenate([t.world for t in tracks]),
         present=np.concatenate([t.present for t in tracks]),
         times_seconds=np.concatenate([t.times_seconds for t in tracks]),
+        px_per_metre=np.concatenate(scales) if len(scales) == len(tracks) else None,
     )
 
 
@@ -289,14 +296,15 @@ def _body_size(xy: np.ndarray, half: int) -> np.ndarray:
 def _repair_swaps(
     values: np.ndarray, confidence: np.ndarray, size_px: np.ndarray, half: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Exchange left and right of the body, the legs or the arms where the frames around say so.
+    """Exchange left and right of the body, or of a part, where the frames around say so.
 
     A frame is compared with the median of the frames around it, once as it is and once exchanged.
     Frames in the window that are exchanged themselves are outvoted.
     """
     values, confidence = values.copy(), confidence.copy()
     centre = _centre(values[..., :2])
-    for group in (LEFT, LEGS, ARMS):
+    parts = [tuple(INDEX[f"left_{name}"] for name in part) for part in LEFT_PARTS]
+    for group in (LEFT, *parts):
         left, right = np.array(group), np.array([MIRROR[i] for i in group])
         here = values[..., :2] - centre[:, None]
         around = _windows(here, half)
@@ -355,7 +363,10 @@ def _norm(x: np.ndarray) -> np.ndarray:
 def _fill_gaps(
     values: np.ndarray, confidence: np.ndarray, max_gap: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Monotone cubic interpolation (Fritsch and Carlson 1980) over gaps of at most `max_gap`."""
+    """Cubic Hermite interpolation over gaps of at most `max_gap` frames.
+
+    A monotone cubic was tried: it cuts off moves that turn round inside the gap.
+    """
     known = np.isfinite(values[..., 0])
     t = len(known)
     frame = np.arange(t)[:, None]
@@ -371,14 +382,16 @@ def _fill_gaps(
     start, end = values[a, joints], values[b, joints]
     slope = (end - start) / width
 
-    def tangent(edge: np.ndarray, step: int) -> np.ndarray:
-        """Slope at an edge of the gap, from the frame beyond it; limited so as not to overshoot."""
-        beyond = np.clip(edge + step, 0, t - 1)
-        outer = (values[edge, joints] - values[beyond, joints]) * -step
-        outer = np.where(np.isfinite(outer) & (beyond != edge)[:, None], outer, slope)
-        together = outer * slope > 0
-        limited = np.sign(slope) * np.minimum(np.abs(outer), 3 * np.abs(slope))
-        return np.where(together, limited, 0)
+    def tangent(edge: np.ndarray, direction: int) -> np.ndarray:
+        """Mean slope of the frames beyond an edge of the gap, else of the gap itself."""
+        total, count = np.zeros_like(slope), np.zeros((len(edge), 1))
+        for step in range(1, TANGENT_FRAMES + 1):
+            beyond = np.clip(edge + direction * step, 0, t - 1)
+            outer = (values[beyond, joints] - values[edge, joints]) * (direction / step)
+            good = np.isfinite(outer).all(axis=1, keepdims=True) & (beyond != edge)[:, None]
+            total += np.where(good, outer, 0)
+            count += good
+        return np.where(count > 0, total / np.maximum(count, 1), slope)
 
     u = ((rows - a)[:, None]) / width
     value = (
