@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 
 from motion_transfer.generator.articulated import Rendition
@@ -21,11 +22,18 @@ def over(drawn: Rendition | None, background: np.ndarray) -> np.ndarray:
     if drawn is None:
         return image
     x0, y0, x1, y1 = drawn.box_xyxy
-    rgba = drawn.rgba.permute(1, 2, 0).cpu().numpy()
-    window = image[y0:y1, x0:x1]
-    mixed = rgba[..., :3] * 255 + window * (1 - rgba[..., 3:]) + 0.5
-    image[y0:y1, x0:x1] = np.clip(mixed, 0, 255).astype(np.uint8)
+    _over(image[y0:y1, x0:x1], drawn.rgba.permute(1, 2, 0).cpu().numpy())
     return image
+
+
+@numba.njit(cache=True, nogil=True)
+def _over(image: np.ndarray, rgba: np.ndarray) -> None:
+    for y in range(image.shape[0]):
+        for x in range(image.shape[1]):
+            rest = 1 - rgba[y, x, 3]
+            for c in range(3):
+                value = rgba[y, x, c] * 255 + image[y, x, c] * rest + 0.5
+                image[y, x, c] = min(max(value, 0), 255)
 
 
 def straight_rgba(drawn: Rendition | None, size_hw: tuple[int, int]) -> np.ndarray:

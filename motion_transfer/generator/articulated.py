@@ -22,6 +22,8 @@ from einops import rearrange
 from torch.nn import functional
 
 from motion_transfer.generator.layers import (
+    HAND_LEFT,
+    HAND_RIGHT,
     HEAD,
     LIMBS,
     MIDHIP,
@@ -45,12 +47,13 @@ from motion_transfer.generator.motion import (
     unit,
 )
 from motion_transfer.generator.temporal import blend_carried
-from motion_transfer.generator.warp import pixel_grid, sample
+from motion_transfer.generator.warp import draw_layer, pixel_grid, sample
 from motion_transfer.pose.retarget import px_per_metre
-from motion_transfer.pose.skeleton import INDEX
+from motion_transfer.pose.skeleton import INDEX, MIRROR
 from motion_transfer.pose.track import PoseTrack
 
 GRID = 16
+_MIRROR = [*MIRROR, MIDHIP, NECK, HEAD, HAND_RIGHT, HAND_LEFT]
 DEPTH_HYSTERESIS_M = 0.07
 # A torso seen from the side is this much of its frontal width.
 LEAST_TORSO_WIDTH = 0.55
@@ -130,6 +133,19 @@ class Plan:
         return len(self.orders)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PuppetState:
+    """What goes on from block to block.
+
+    Args:
+        order: the layers from far to near in the last frame.
+        turned: for the last frames, whether the puppet showed its back.
+    """
+
+    order: list[str] | None = None
+    turned: tuple[bool, ...] = ()
+
+
 class ArticulatedGenerator:
     """Training-free generator: the photo as a paper puppet.
 
@@ -154,18 +170,23 @@ class ArticulatedGenerator:
         joints = extend_joints(joints)
         self._joints = torch.tensor(joints, dtype=torch.float32)
         self._front = 1.0 if _facing(joints[None], self._metre)[0] >= 0 else -1.0
-        self._textures = {n: _texture(layer, self.device) for n, layer in self.layers.items()}
+        self._textures = {n: _make_texture(layer, self.device) for n, layer in self.layers.items()}
         if "head" in self.layers:
             back = _back_of_head(self.layers["head"], joints, self._metre)
-            self._textures["back_of_head"] = _texture(back, self.device)
+            self._textures["back_of_head"] = _make_texture(back, self.device)
         self._outlines = {n: _outline(layer) for n, layer in self.layers.items()}
 
     def plan(
-        self, targets: PoseTrack, wanted: slice, state: list[str] | None = None
-    ) -> tuple[Plan, list[str] | None]:
-        """See `Generator`; the state is the order of the layers in the last frame."""
+        self, targets: PoseTrack, wanted: slice, state: PuppetState | None = None
+    ) -> tuple[Plan, PuppetState]:
+        """See `Generator`."""
+        state = state or PuppetState()
         joints = extend_joints(np.nan_to_num(targets.xy).astype(np.float64))
         scale = px_per_metre(targets)
+        facing = _facing(joints, scale) * self._front
+        turned = _turned(facing, wanted, state.turned)
+        joints[turned] = joints[turned][:, _MIRROR]
+        depth = np.where(turned[:, None], targets.depth[:, list(MIRROR)], targets.depth)
         motions = self._motions(
             torch.tensor(joints, dtype=torch.float32),
             torch.tensor(scale / self._metre, dtype=torch.float32),
@@ -173,20 +194,23 @@ class ArticulatedGenerator:
         frames = torch.arange(len(targets))[wanted]
         positions, boxes = {}, {}
         for name, motion in motions.items():
-            origin = self.layers[name].box_xyxy[:2]
+            origin = self._origin(name)
             boxes[name] = _target_boxes(motion[frames], self._outlines[name], targets.size_hw)
             nodes = _grid_nodes(boxes[name])
             found = self._smoothed(motion, nodes, frames) - torch.tensor(origin)
             positions[name] = rearrange(found, "t (h w) c -> t c h w", h=GRID)
-        facing = _facing(joints, scale) * self._front
-        orders = []
-        nearness = self._nearness(joints, targets.depth, scale, facing)
+        orders: list[list[str]] = []
+        nearness = self._nearness(depth, scale, facing)
+        order = state.order
         for frame in frames.tolist():
-            state = steady_order({n: z[frame] for n, z in nearness.items()}, state)
-            orders.append(state)
+            order = steady_order({n: float(z[frame]) for n, z in nearness.items()}, order)
+            orders.append(order)
         plan = Plan(positions=positions, boxes=boxes, orders=orders, facing=facing[wanted],
                     size_hw=targets.size_hw)  # fmt: skip
-        return plan, state
+        last = tuple(
+            bool(t) for t in turned[max(0, wanted.stop - self.margin_frames) : wanted.stop]
+        )
+        return plan, PuppetState(order=order, turned=last)
 
     def draw(self, plan: Plan, frame: int, *, with_flow: bool = False) -> Rendition | None:
         """See `Generator`."""
@@ -196,40 +220,83 @@ class ArticulatedGenerator:
             return None
         x0, y0 = np.min(filled, 0)[:2]
         x1, y1 = np.max(filled, 0)[2:]
-        canvas = torch.zeros(1, 5, y1 - y0, x1 - x0, device=self.device)
-        flow = torch.zeros(1, 2, y1 - y0, x1 - x0, device=self.device) if with_flow else None
+        box = (int(x0), int(y0), int(x1), int(y1))
+        draw = self._draw_numpy if self.device.type == "cpu" else self._draw_torch
+        canvas, flow = draw(plan, frame, box, with_flow)
+        if not with_flow:
+            return Rendition(rgba=canvas[:4], flow=None, visibility=None, box_xyxy=box)
+        visibility = canvas[4:] / canvas[3:4].clamp_min(1e-3)
+        return Rendition(rgba=canvas[:4], flow=flow, visibility=visibility, box_xyxy=box)
+
+    def _draw_numpy(
+        self, plan: Plan, frame: int, box: tuple[int, int, int, int], with_flow: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Canvas (5, h, w) and flow (2, h, w), by the fused loop."""
+        shape = (box[3] - box[1], box[2] - box[0])
+        canvas = np.zeros((*shape, 5), np.float32)
+        flow = np.zeros((*shape, 2) if with_flow else (0, 0, 2), np.float32)
+        facing = float(plan.facing[frame])
         for name in plan.orders[frame]:
-            left, top, right, bottom = (int(v) for v in boxes[name])
+            left, top, right, bottom = (int(v) for v in plan.boxes[name][frame])
+            if right <= left or bottom <= top:
+                continue
+            origin = self._origin(name)
+            draw_layer(
+                canvas, flow, self._texture(name, facing)[0].permute(1, 2, 0).numpy(),
+                plan.positions[name][frame].numpy(), (left - box[0], top - box[1]),
+                (bottom - top, right - left), (origin[0] - box[0], origin[1] - box[1]),
+                _seen(facing),
+            )  # fmt: skip
+        return torch.from_numpy(canvas).permute(2, 0, 1), torch.from_numpy(flow).permute(2, 0, 1)
+
+    def _draw_torch(
+        self, plan: Plan, frame: int, box: tuple[int, int, int, int], with_flow: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same on any device, layer by layer."""
+        shape = (box[3] - box[1], box[2] - box[0])
+        canvas = torch.zeros(1, 5, *shape, device=self.device)
+        flow = torch.zeros(1, 2, *shape, device=self.device)
+        facing = float(plan.facing[frame])
+        for name in plan.orders[frame]:
+            left, top, right, bottom = (int(v) for v in plan.boxes[name][frame])
             if right <= left or bottom <= top:
                 continue
             coarse = plan.positions[name][frame : frame + 1].to(self.device)
             size = (bottom - top, right - left)
             xy = functional.interpolate(coarse, size, mode="bilinear", align_corners=True)
-            pixels = self._look_up(name, xy, float(plan.facing[frame]))
-            window = (..., slice(top - y0, bottom - y0), slice(left - x0, right - x0))
+            pixels = sample(self._texture(name, facing), xy)
+            pixels[:, 4] *= _seen(facing)
+            window = (
+                ...,
+                slice(top - box[1], bottom - box[1]),
+                slice(left - box[0], right - box[0]),
+            )
             alpha = pixels[:, 3:4]
             canvas[window] = torch.addcmul(pixels, canvas[window], 1 - alpha)
-            if flow is not None:
-                origin = torch.tensor(self.layers[name].box_xyxy[:2], device=self.device)
+            if with_flow:
                 here = pixel_grid(*size, device=self.device)
-                here = here + here.new_tensor([left, top])[:, None, None]
-                moved = xy + origin[:, None, None] - here
+                moved = (
+                    xy
+                    - here
+                    + here.new_tensor(np.subtract(self._origin(name), (left, top)).tolist())[
+                        :, None, None
+                    ]
+                )
                 flow[window] = torch.where(alpha > 0.5, moved, flow[window])
-        visibility = canvas[0, 4:] / canvas[0, 3:4].clamp_min(1e-3) if with_flow else None
-        return Rendition(
-            rgba=canvas[0, :4], flow=None if flow is None else flow[0], visibility=visibility,
-            box_xyxy=(int(x0), int(y0), int(x1), int(y1)),
-        )  # fmt: skip
+        return canvas[0], flow[0]
 
-    def _look_up(self, name: str, xy: torch.Tensor, facing: float) -> torch.Tensor:
-        """(1, 5, h, w) colour times alpha, alpha, and visibility times alpha."""
-        pixels = sample(self._textures[name], xy)
+    def _origin(self, name: str) -> tuple[int, int]:
+        """Photo position of the texture's first pixel."""
+        x, y = self.layers[name].box_xyxy[:2]
+        return x - 1, y - 1
+
+    def _texture(self, name: str, facing: float) -> torch.Tensor:
+        """(1, 5, h, w) of a layer; the head's turns into hair with the person's back."""
+        texture = self._textures[name]
         if name == "head" and facing < -0.1:
-            back = sample(self._textures["back_of_head"], xy)
-            pixels = torch.lerp(pixels, back, min(1.0, (-0.1 - facing) / 0.3))
-        seen = min(1.0, max(0.0, (facing + 0.1) / 0.3))
-        pixels[:, 4] *= seen
-        return pixels
+            share = min(1.0, (-0.1 - facing) / 0.3)
+            texture = torch.lerp(texture, self._textures["back_of_head"], share)
+        return texture
 
     def _smoothed(self, motion: Motion, nodes: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
         """(T, N, 2) photo positions of the nodes, smoothed along the motion."""
@@ -286,7 +353,7 @@ class ArticulatedGenerator:
         )  # fmt: skip
 
     def _nearness(
-        self, joints: np.ndarray, depth: np.ndarray, scale: np.ndarray, facing: np.ndarray
+        self, depth: np.ndarray, scale: np.ndarray, facing: np.ndarray
     ) -> dict[str, np.ndarray]:
         """Per layer (T,) metres towards the camera; a greater one is drawn over a smaller."""
         near = -np.nan_to_num(depth) / scale[:, None]
@@ -303,6 +370,23 @@ class ArticulatedGenerator:
             extra = sum(metres for word, metres in NEARER_M.items() if word in name)
             result[name] = result[name] + extra
         return result
+
+
+def _turned(facing: np.ndarray, wanted: slice, before: tuple[bool, ...]) -> np.ndarray:
+    """(T,) bool: whether a frame shows the person's other side, with hysteresis.
+
+    Then the whole picture of the person is kept the same way round: what was the limb at the left
+    of the photo stays at the left, outer edges stay outside. There is nothing better to show.
+    """
+    result = np.zeros(len(facing), bool)
+    lead = wanted.start - len(before)
+    for frame, value in enumerate(facing):
+        if lead <= frame < wanted.start:
+            result[frame] = before[frame - lead]
+            continue
+        was = result[frame - 1] if frame else False
+        result[frame] = value < (0.0 if was else -0.2)
+    return result
 
 
 def steady_order(nearness: dict[str, float], before: list[str] | None) -> list[str]:
@@ -335,13 +419,20 @@ def _facing(joints: np.ndarray, scale: float | np.ndarray) -> np.ndarray:
     return np.clip((width + hips) / (0.55 * scale), -1, 1)
 
 
-def _texture(layer: Layer, device: torch.device) -> torch.Tensor:
-    """(1, 5, h, w) colour times alpha, alpha, visibility times alpha."""
+def _seen(facing: float) -> float:
+    """Visibility of all that is drawn: 0 where the person shows the other side."""
+    return min(1.0, max(0.0, (facing + 0.1) / 0.3))
+
+
+def _make_texture(layer: Layer, device: torch.device) -> torch.Tensor:
+    """(1, 5, h + 2, w + 2) colour times alpha, alpha, visibility times alpha, a clear border."""
     alpha = layer.rgba[..., 3:]
     stack = np.concatenate(
         [layer.rgba[..., :3] * alpha, alpha, layer.visible[..., None] * alpha], -1
     )
-    return torch.from_numpy(rearrange(stack, "h w c -> 1 c h w").copy()).float().to(device)
+    texture = torch.from_numpy(rearrange(stack, "h w c -> 1 c h w")).float().to(device)
+    texture = functional.pad(texture, (1, 1, 1, 1))  # a transparent border
+    return texture.contiguous(memory_format=torch.channels_last)
 
 
 def _outline(layer: Layer) -> torch.Tensor:

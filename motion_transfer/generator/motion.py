@@ -104,6 +104,11 @@ class Bone:
         """(T, N, 1) how far along the bone, target pixels."""
         return dot(x - self.start, self.along)
 
+    def distance(self, x: torch.Tensor) -> torch.Tensor:
+        """(T, N, 1) to the bone, target pixels."""
+        along = torch.minimum(self.position(x).clamp_min(0), self.length)
+        return (x - self.start - along * self.along).norm(dim=-1, keepdim=True)
+
     def source(self, x: torch.Tensor) -> torch.Tensor:
         along = self.position(x)
         across = dot(x - self.start, perpendicular(self.along)) / self.zoom
@@ -186,10 +191,13 @@ class Chain:
                 continue
             radius = radius_px * bone.zoom
             at_end = other is self.after
-            past = bone.position(x) - bone.length if at_end else -bone.position(x)
-            distance = torch.hypot(past, across)
-            share = smoothstep(0.5 + past / (2 * radius))
-            if not (at_end and self.ends_here):
+            if at_end and self.ends_here:  # a hand or foot: whichever bone is nearer
+                nearer = bone.distance(x) - other.distance(x)
+                share = smoothstep(0.5 + nearer / (2 * radius))
+            else:
+                past = bone.position(x) - bone.length if at_end else -bone.position(x)
+                distance = torch.hypot(past, across)
+                share = smoothstep(0.5 + past / (2 * radius))
                 share = share * smoothstep(1.7 - distance / radius)
                 share = share * smoothstep((_same_turn(bone, other) - 0.3) / 0.6)
             result = result + share * (value - result)

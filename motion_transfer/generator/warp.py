@@ -1,11 +1,17 @@
 """The only place that samples images: backward warping by flow.
 
+`sample`, `warp` and `resize_flow` are torch, on any device. `draw_layer` is the same look-up for
+one layer on a CPU, fused with the interpolation of its coarse flow and with the compositing, in
+one pass over the pixels: several times faster there than the torch calls one after the other.
+
 Flow is (B, 2, H, W) as (dx, dy) in pixels: `out[y, x] = image[y + dy, x + dx]`. A position's
 integer is a pixel centre, so `align_corners=False` with half a pixel added is exact.
 """
 
 from __future__ import annotations
 
+import numba
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -57,3 +63,74 @@ def resize_flow(flow: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
     resized = functional.interpolate(flow, size_hw, mode="bilinear", align_corners=False)
     factor = flow.new_tensor([size_hw[1] / width, size_hw[0] / height])
     return resized * factor[:, None, None]
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def draw_layer(
+    canvas: np.ndarray,
+    flow: np.ndarray,
+    texture: np.ndarray,
+    positions: np.ndarray,
+    corner_xy: tuple[int, int],
+    size_hw: tuple[int, int],
+    origin_xy: tuple[int, int],
+    seen: float,
+) -> None:
+    """Put one warped layer over what has been drawn, in place.
+
+    Args:
+        canvas: (h, w, 5) float32, premultiplied colour, alpha, visibility.
+        flow: (h, w, 2) float32, written where the layer covers; (0, 0, 2) to leave it out.
+        texture: (H, W, 5) float32 like the canvas; its outermost pixels are transparent.
+        positions: (2, G, G) float32, where to look up in the texture, (x, y), on a coarse grid
+            from the first pixel's centre of the box to the last's.
+        corner_xy: left upper corner of the box in the canvas.
+        size_hw: height and width of the box.
+        origin_xy: what to add to a position minus a canvas pixel to get the flow.
+        seen: factor of the visibility.
+    """
+    grid = positions.shape[1]
+    height, width = size_hw
+    rows, columns = texture.shape[0], texture.shape[1]
+    with_flow = flow.shape[0] > 0
+    line = np.empty((2, grid), np.float32)
+    one = np.float32(1)
+    step_y = np.float32((grid - 1) / max(height - 1, 1))
+    step_x = np.float32((grid - 1) / max(width - 1, 1))
+    for y in range(height):
+        gy = np.float32(y) * step_y
+        iy = min(int(gy), grid - 2)
+        fy = gy - np.float32(iy)
+        for k in range(grid):
+            for axis in range(2):
+                top, bottom = positions[axis, iy, k], positions[axis, iy + 1, k]
+                line[axis, k] = top + fy * (bottom - top)
+        cy = corner_xy[1] + y
+        for x in range(width):
+            gx = np.float32(x) * step_x
+            ix = min(int(gx), grid - 2)
+            fx = gx - np.float32(ix)
+            px = line[0, ix] + fx * (line[0, ix + 1] - line[0, ix])
+            py = line[1, ix] + fx * (line[1, ix + 1] - line[1, ix])
+            if not (px >= 0 and py >= 0 and px < columns - 1 and py < rows - 1):
+                continue  # the texture's border is transparent
+            sx, sy = int(px), int(py)
+            wx, wy = px - np.float32(sx), py - np.float32(sy)
+            a, b = (one - wx) * (one - wy), wx * (one - wy)
+            c, d = (one - wx) * wy, wx * wy
+            p, q = texture[sy, sx], texture[sy, sx + 1]
+            r, s = texture[sy + 1, sx], texture[sy + 1, sx + 1]
+            alpha = a * p[3] + b * q[3] + c * r[3] + d * s[3]
+            if alpha <= 0:
+                continue
+            cx = corner_xy[0] + x
+            rest = one - alpha
+            here = canvas[cy, cx]
+            here[0] = a * p[0] + b * q[0] + c * r[0] + d * s[0] + rest * here[0]
+            here[1] = a * p[1] + b * q[1] + c * r[1] + d * s[1] + rest * here[1]
+            here[2] = a * p[2] + b * q[2] + c * r[2] + d * s[2] + rest * here[2]
+            here[3] = alpha + rest * here[3]
+            here[4] = seen * (a * p[4] + b * q[4] + c * r[4] + d * s[4]) + rest * here[4]
+            if with_flow and alpha > 0.5:
+                flow[cy, cx, 0] = px - cx + origin_xy[0]
+                flow[cy, cx, 1] = py - cy + origin_xy[1]
