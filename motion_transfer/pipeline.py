@@ -194,7 +194,9 @@ def transfer(
             photo, person=parse_person(source_person, "--source-person"), corrections=corrections
         )
         report("photo", 1, 3)
-        subject = build_subject(photo, pose, mask, matte=matte)
+        subject = build_subject(
+            photo, pose, mask, matte=matte, with_plate=background in ("original", "blur")
+        )
         backdrop = make_background(background, subject.plate)
         report("photo", 2, 3)
         puppet = _make_generator(generator, subject, resolve_device(device), smooth)

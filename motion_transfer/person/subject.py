@@ -33,7 +33,8 @@ class Subject:
     Args:
         rgb: (H, W, 3) uint8, the photo with the person's own colour at soft edges.
         alpha: (H, W) float32 matte in [0, 1].
-        plate: (H, W, 3) uint8, the photo without the person.
+        plate: (H, W, 3) uint8, the photo without the person; the photo as it is where
+            `build_subject` was told that none of it will be seen.
         pose: track of one frame, pixels of the photo.
     """
 
@@ -80,7 +81,9 @@ def locate(
     return pose, sample.mask(photo.size_hw)
 
 
-def build_subject(photo: Photo, pose: PoseTrack, mask: np.ndarray, *, matte: str) -> Subject:
+def build_subject(
+    photo: Photo, pose: PoseTrack, mask: np.ndarray, *, matte: str, with_plate: bool = True
+) -> Subject:
     """Cut the person out and fill the hole.
 
     Args:
@@ -88,6 +91,7 @@ def build_subject(photo: Photo, pose: PoseTrack, mask: np.ndarray, *, matte: str
         pose: from `locate`.
         mask: from `locate`.
         matte: "u2net", or "fast" for the tracker's own mask.
+        with_plate: fill the hole, which takes seconds.
 
     Raises:
         NoPersonError: nothing stands out from the background.
@@ -104,7 +108,8 @@ def build_subject(photo: Photo, pose: PoseTrack, mask: np.ndarray, *, matte: str
             joints_confidence=pose.confidence[0],
         )
     rgb = estimate_foreground(photo.rgb, alpha)
-    return Subject(rgb=rgb, alpha=alpha, plate=make_plate(photo.rgb, alpha), pose=pose)
+    plate = make_plate(photo.rgb, alpha) if with_plate else photo.rgb
+    return Subject(rgb=rgb, alpha=alpha, plate=plate, pose=pose)
 
 
 def read_corrections(path: str | os.PathLike[str]) -> dict[str, tuple[float, float] | None]:

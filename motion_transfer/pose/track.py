@@ -17,6 +17,7 @@ from motion_transfer.errors import InputError
 from motion_transfer.pose.skeleton import BLAZEPOSE, JOINTS
 
 FORMAT_VERSION = 1
+_READ_ERRORS = (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, MemoryError)
 MAX_BYTES = 2_000_000_000  # unpacked: more than ten hours at 60 frames/s
 
 
@@ -132,7 +133,7 @@ class PoseTrack:
                 raise InputError(f"{path} is not a pose track: it holds {size / 1e9:.1f} GB")
             with np.load(path, allow_pickle=False) as data:
                 fields = dict(data)
-        except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError) as error:
+        except _READ_ERRORS as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"{path} is not a pose track (NPZ): {error}") from error
