@@ -4,7 +4,8 @@ The first frame with people decides who is followed. From then on the landmark n
 at that person's region, which follows the key points (Bazarevsky et al. 2020). Every few frames
 the detector looks for others; whoever comes near the person followed is followed as well, so that
 two answers about one body are noticed, and colours of torso and thighs say whose body it is.
-A person who is lost is looked for in every frame; such frames are marked, not fatal.
+A person who is lost is looked for in every frame; such frames are marked, not fatal. Two dancers
+in the same clothes who pass right in front of each other can still be taken for one another.
 
     state = None
     for sample in track_people(frames, person="largest"):
@@ -59,7 +60,7 @@ __all__ = [
     "track_video",
 ]
 
-CHECK_EVERY = 8  # frames between two looks for other people
+CHECK_EVERY = 10  # frames between two looks for other people
 TILES_PER_FRAME = 2  # looked at while nobody is found, in turn
 # Distance of the hips over the sum of the body radii below which others are followed too: in every
 # second frame, below half of it in every frame.
