@@ -26,6 +26,7 @@ from motion_transfer.synth.body import (
     face_landmarks,
     vertex_normals,
     vertex_parts,
+    weld,
 )
 from motion_transfer.synth.exr import read_exr
 from motion_transfer.synth.labels import (
@@ -142,22 +143,34 @@ class Assets:
 
         Returns:
             (H, W, 3) float32 linear RGB; lossy compression leaves negative texels around lamps,
-            they take the largest value nearby.
+            they take the median of their neighbours.
         """
         image = read_exr(self.folder / "hdri" / f"{name}.exr")
-        bad = cv2.dilate((image.min(-1) <= 0).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-        image[bad] = cv2.dilate(image, np.ones((5, 5), np.uint8))[bad]
+        image = np.where(image <= 0, np.asarray(cv2.medianBlur(image, 5)), image)
         return np.maximum(image, 0)
+
+    @functools.cached_property
+    def _mean_vertices(self) -> np.ndarray:
+        topology = self._topology
+        span = topology["hi"] - topology["lo"]
+        mean = topology["mean"].astype(np.float32) / 65535 * span + topology["lo"]
+        return np.asarray(mean, np.float32)
+
+    @functools.cached_property
+    def _seams(self) -> np.ndarray:
+        """Group of each vertex of the shared topology; the seams are the same for all."""
+        return weld(self._mean_vertices)
 
     @functools.cached_property
     def atlas(self) -> AtlasMap:
         """Where each texel of the avatars' common atlas lies on the mean body."""
         topology = self._topology
-        span = topology["hi"] - topology["lo"]
-        mean = topology["mean"].astype(np.float32) / 65535 * span + topology["lo"]
         part = vertex_parts(topology["JF"], topology["WF"].astype(np.float32), self.joint_names)
         return map_atlas(
-            mean, topology["U"].astype(np.float32) / 65535, topology["T"].astype(np.int64), part
+            self._mean_vertices,
+            topology["U"].astype(np.float32) / 65535,
+            topology["T"].astype(np.int64),
+            part,
         )
 
     @functools.cached_property
@@ -202,7 +215,7 @@ class Assets:
         joints = topology["J" + gender]
         weights = topology["W" + gender].astype(np.float32)
         material = topology["M"][triangles[:, 0]].astype(np.uint8)
-        normals = vertex_normals(vertices, triangles)
+        normals = vertex_normals(vertices, triangles, self._seams)
         weights /= weights.sum(1, keepdims=True)
         part = vertex_parts(joints, weights, self.joint_names)
         rest_joints = topology["G"][k].astype(np.float64)

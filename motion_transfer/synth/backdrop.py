@@ -8,7 +8,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from motion_transfer.synth.camera import Camera
+from motion_transfer.synth.camera import Camera, look_at
 
 Floor = Literal["planks", "tiles", "concrete", "carpet"]
 Wall = Literal["plaster", "brick", "panels"]
@@ -179,3 +179,136 @@ def fractal_noise(x: np.ndarray, y: np.ndarray, seed: int, octaves: int = 4) -> 
     """Sum of `octaves` of value noise, about [0, 1]."""
     total = sum(0.5**k * value_noise(x * 2**k, y * 2**k, seed + 31 * k) for k in range(octaves))
     return np.asarray(total) / (2 - 0.5 ** (octaves - 1))
+
+
+def random_backdrop(
+    rng: np.random.Generator, size_hw: tuple[int, int], environment: np.ndarray
+) -> np.ndarray:
+    """Draw a background at random: room, environment map, plain studio or clutter.
+
+    Args:
+        rng: decides.
+        size_hw: of the result.
+        environment: (H, W, 3) linear map for the second kind.
+
+    Returns:
+        (H, W, 3) float32 linear RGB.
+    """
+    kind = rng.random()
+    if kind < 0.30:
+        out = _random_room(rng, size_hw)
+    elif kind < 0.52:
+        out = _environment_crop(rng, size_hw, environment)
+    elif kind < 0.72:
+        out = _studio(rng, size_hw)
+    else:
+        out = _clutter(rng, size_hw)
+    if rng.random() < 0.5:
+        sigma = abs(rng.normal(0, 2.0)) * size_hw[0] / 256
+        if sigma > 0.3:
+            out = np.asarray(cv2.GaussianBlur(out, (0, 0), sigma))
+    return np.clip(out, 0, 4).astype(np.float32)
+
+
+def _random_albedo(rng: np.random.Generator, low: float, high: float) -> np.ndarray:
+    grey = rng.uniform(low, high)
+    return np.clip(grey * np.exp(rng.normal(0, 0.25, 3)), 0.02, 0.95)
+
+
+def _random_room(rng: np.random.Generator, size_hw: tuple[int, int]) -> np.ndarray:
+    floors: tuple[Floor, ...] = ("planks", "tiles", "concrete", "carpet")
+    walls: tuple[Wall, ...] = ("plaster", "brick", "panels")
+    floor_rgb, wall_rgb = _random_albedo(rng, 0.08, 0.6), _random_albedo(rng, 0.1, 0.8)
+    room = Room(
+        floor=floors[rng.integers(4)], wall=walls[rng.integers(3)],
+        floor_rgb=(float(floor_rgb[0]), float(floor_rgb[1]), float(floor_rgb[2])),
+        wall_rgb=(float(wall_rgb[0]), float(wall_rgb[1]), float(wall_rgb[2])),
+        wall_z=-float(rng.uniform(0.5, 4)), skirting_m=float(rng.choice([0.0, 0.08, 0.14])),
+        light_x=float(rng.normal(0, 1.2)), seed=int(rng.integers(1 << 20)),
+    )  # fmt: skip
+    camera = look_at(
+        np.array([rng.normal(0, 0.3), rng.uniform(0.7, 1.7), rng.uniform(2.5, 6)]),
+        np.array([rng.normal(0, 0.3), 0.9, 0.0]),
+        focal_px=size_hw[0] * rng.uniform(1.1, 2.2), size_hw=size_hw,
+    )  # fmt: skip
+    light = np.exp(rng.normal(0, 0.06, 3)) * rng.uniform(0.5, 1.1)
+    return room_backdrop(room, camera, floor_light=light, wall_light=light * rng.uniform(0.6, 1.2))
+
+
+def _environment_crop(
+    rng: np.random.Generator, size_hw: tuple[int, int], environment: np.ndarray
+) -> np.ndarray:
+    """A perspective look into an environment map."""
+    focal = size_hw[0] * rng.uniform(0.55, 1.1)
+    camera = look_at(
+        np.zeros(3),
+        np.array([0.0, rng.uniform(-0.25, 0.12), -1.0]),
+        focal_px=focal,
+        size_hw=size_hw,
+    )
+    rays = camera.rays()
+    rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
+    rows, columns = environment.shape[:2]
+    phi = np.arctan2(rays[..., 0], rays[..., 2]) + rng.uniform(0, 2 * np.pi)
+    u = (phi / (2 * np.pi) % 1.0 * columns).astype(np.float32)
+    v = (np.arccos(np.clip(rays[..., 1], -1, 1)) / np.pi * rows).astype(np.float32)
+    wrapped = np.concatenate([environment, environment[:, :1]], 1)
+    out = np.asarray(cv2.remap(wrapped, u, np.minimum(v, rows - 1), cv2.INTER_CUBIC))
+    out = np.maximum(out, 0) * (0.3 / max(float(np.median(out)), 1e-4))
+    return out / (1 + 0.25 * out)
+
+
+def _studio(rng: np.random.Generator, size_hw: tuple[int, int]) -> np.ndarray:
+    """A plain or softly graded backdrop."""
+    height, width = size_hw
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    x, y = x / width, y / height
+    one, two = _random_albedo(rng, 0.02, 0.9), _random_albedo(rng, 0.02, 0.9)
+    if rng.random() < 0.4:
+        two = one
+    angle = rng.uniform(0, np.pi)
+    share = np.clip((x - 0.5) * np.cos(angle) + (y - 0.5) * np.sin(angle) + 0.5, 0, 1)
+    out = one + (two - one) * share[..., None]
+    centre = rng.uniform(0.2, 0.8, 2)
+    glow = np.exp(-((x - centre[0]) ** 2 + (y - centre[1]) ** 2) / rng.uniform(0.05, 0.6))
+    grain = value_noise(x * 60, y * 60, int(rng.integers(1 << 20))) - 0.5
+    return out * (1 + rng.uniform(-0.3, 0.5) * glow + 0.04 * grain)[..., None]
+
+
+def _clutter(rng: np.random.Generator, size_hw: tuple[int, int]) -> np.ndarray:
+    """Random shapes with textures: nothing in particular, much of it."""
+    height, width = size_hw
+    canvas = np.empty((height, width, 3), np.float32)
+    canvas[:] = _random_albedo(rng, 0.05, 0.7)
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    scale = rng.uniform(0.01, 0.06) * 256 / height
+    noise = fractal_noise(x * scale, y * scale, int(rng.integers(1 << 20)), octaves=3)
+    canvas *= (0.6 + 0.8 * noise)[..., None]
+    for _ in range(int(rng.integers(4, 28))):
+        colour = [float(c) for c in _random_albedo(rng, 0.02, 0.9)]
+        at = rng.uniform(0, 1, 2) * (width, height)
+        size = np.exp(rng.normal(-2.0, 0.8)) * height
+        kind = rng.integers(4)
+        if kind == 0:
+            points = at + rng.normal(0, size, (int(rng.integers(3, 7)), 2))
+            cv2.fillPoly(canvas, [points.astype(np.int32)], colour, cv2.LINE_AA)
+        elif kind == 1:
+            axes = np.maximum(rng.uniform(0.2, 1, 2) * size, 1).astype(int)
+            cv2.ellipse(
+                canvas, (int(at[0]), int(at[1])), (int(axes[0]), int(axes[1])),
+                float(rng.uniform(0, 180)), 0, 360, colour, -1, cv2.LINE_AA,
+            )  # fmt: skip
+        elif kind == 2:
+            half = rng.uniform(0.1, 1.5, 2) * size
+            low, high = (at - half).astype(int), (at + half).astype(int)
+            cv2.rectangle(
+                canvas, (int(low[0]), int(low[1])), (int(high[0]), int(high[1])), colour, -1
+            )
+        else:
+            end = at + rng.normal(0, 3 * size, 2)
+            cv2.line(
+                canvas, (int(at[0]), int(at[1])), (int(end[0]), int(end[1])), colour,
+                int(rng.integers(1, 8)), cv2.LINE_AA,
+            )  # fmt: skip
+    fine = value_noise(x * 0.5, y * 0.5, int(rng.integers(1 << 20))) - 0.5
+    return canvas * (1 + 0.25 * fine)[..., None]

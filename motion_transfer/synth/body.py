@@ -6,6 +6,7 @@ import dataclasses
 import functools
 
 import cv2
+import numba
 import numpy as np
 
 from motion_transfer.synth.rig import PART, part_of_joint
@@ -107,32 +108,71 @@ class Body:
         return self._joint_index[name]
 
     @functools.cached_property
+    def joint_order(self) -> np.ndarray:
+        """(J,) joint indices, parents first."""
+        return topological_order(self.parents)
+
+    @functools.cached_property
+    def clip_rigs(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """What `motion.clip_pose` found out about this body, by clip name."""
+        return {}
+
+    @functools.cached_property
     def _joint_index(self) -> dict[str, int]:
         return {name: number for number, name in enumerate(self.joint_names)}
 
 
-def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """Area-weighted normals, shared by vertices at one place (texture seams stay smooth).
+def topological_order(parents: np.ndarray) -> np.ndarray:
+    """Joint indices, parents first."""
+    depth = np.zeros(len(parents), np.int64)
+    for j in range(len(parents)):
+        k = parents[j]
+        while k >= 0:
+            depth[j] += 1
+            k = parents[k]
+    return np.argsort(depth, kind="stable")
+
+
+def weld(vertices: np.ndarray) -> np.ndarray:
+    """(V,) group number of the vertices (V, 3) that lie at one place (texture seams)."""
+    place = np.ascontiguousarray(np.round(vertices * 20000).astype(np.int32))
+    _, group = np.unique(place.view([("", np.int32)] * 3).ravel(), return_inverse=True)
+    return np.asarray(group)
+
+
+def vertex_normals(
+    vertices: np.ndarray, triangles: np.ndarray, group: np.ndarray | None = None
+) -> np.ndarray:
+    """Area-weighted normals, shared by vertices at one place.
 
     Args:
         vertices: (V, 3).
         triangles: (F, 3).
+        group: from `weld`; None: found from the vertices.
 
     Returns:
         (V, 3) float32, unit.
     """
-    place = np.ascontiguousarray(np.round(vertices * 20000).astype(np.int32))
-    _, group = np.unique(place.view([("", np.int32)] * 3).ravel(), return_inverse=True)
-    corner = vertices[triangles].astype(np.float64)
-    face = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
-    normals = np.zeros((group.max() + 1, 3))
-    for axis in range(3):
-        for k in range(3):
-            normals[:, axis] += np.bincount(
-                group[triangles[:, k]], face[:, axis], minlength=len(normals)
-            )
+    if group is None:
+        group = weld(vertices)
+    normals = np.zeros((int(group.max()) + 1, 3))
+    _sum_normals(vertices.astype(np.float64), triangles, group, normals)
     normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-20
     return normals[group].astype(np.float32)
+
+
+@numba.njit(cache=True)
+def _sum_normals(vertices, triangles, group, out):
+    """Add each triangle's cross product to the groups of its corners."""
+    for t in range(len(triangles)):
+        a, b, c = vertices[triangles[t, 0]], vertices[triangles[t, 1]], vertices[triangles[t, 2]]
+        u0, u1, u2 = b[0] - a[0], b[1] - a[1], b[2] - a[2]
+        v0, v1, v2 = c[0] - a[0], c[1] - a[1], c[2] - a[2]
+        for k in range(3):
+            g = group[triangles[t, k]]
+            out[g, 0] += u1 * v2 - u2 * v1
+            out[g, 1] += u2 * v0 - u0 * v2
+            out[g, 2] += u0 * v1 - u1 * v0
 
 
 def vertex_parts(

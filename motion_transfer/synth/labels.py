@@ -247,16 +247,18 @@ def _waist(
     lab: np.ndarray, y: np.ndarray, trunk: np.ndarray, lowest: float
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """Height where the colour changes most, and the colours above and below."""
+    lab, y, trunk = lab[::2, ::2], y[::2, ::2], trunk[::2, ::2]
+    lab, y = lab[trunk], y[trunk]
     best, found = 0.0, _DEFAULT_WAIST_M
     for height in np.arange(max(0.86, lowest), 1.14, 0.01):
-        up = trunk & (y > height + 0.01) & (y < height + 0.13)
-        down = trunk & (y < height - 0.01) & (y > height - 0.13)
+        up = (y > height + 0.01) & (y < height + 0.13)
+        down = (y < height - 0.01) & (y > height - 0.13)
         if up.sum() < 10 or down.sum() < 10:
             continue
         change = float(np.linalg.norm(np.median(lab[up], 0) - np.median(lab[down], 0)))
         change -= 4.0 * abs(height - _DEFAULT_WAIST_M) / 0.1
         if change > best:
             best, found = change, float(height)
-    up = trunk & (y > found + 0.03) & (y < found + 0.25)
-    down = trunk & (y < found - 0.03) & (y > found - 0.25)
+    up = (y > found + 0.03) & (y < found + 0.25)
+    down = (y < found - 0.03) & (y > found - 0.25)
     return found, np.median(lab[up], 0), np.median(lab[down], 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numba
 import numpy as np
@@ -59,9 +60,22 @@ class Pose:
 
 def axis_turn(axis: tuple[float, float, float] | np.ndarray, angle: float) -> np.ndarray:
     """(3, 3) rotation by `angle` radians about `axis` (Rodrigues)."""
-    x, y, z = np.asarray(axis, float) / np.linalg.norm(axis)
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+    return np.asarray(_rodrigues(float(axis[0]), float(axis[1]), float(axis[2]), float(angle)))
+
+
+@numba.njit(cache=True)
+def _rodrigues(x, y, z, angle):
+    length = math.sqrt(x * x + y * y + z * z)
+    x, y, z = x / length, y / length, z / length
+    c, s = math.cos(angle), math.sin(angle)
+    t = 1 - c
+    return np.array(
+        [
+            [c + t * x * x, t * x * y - s * z, t * x * z + s * y],
+            [t * x * y + s * z, c + t * y * y, t * y * z - s * x],
+            [t * x * z - s * y, t * y * z + s * x, c + t * z * z],
+        ]
+    )
 
 
 def clip_pose(body: Body, clip: Clip, frame: float) -> Pose:
@@ -84,7 +98,9 @@ def clip_pose(body: Body, clip: Clip, frame: float) -> Pose:
     quaternions /= np.linalg.norm(quaternions, axis=-1, keepdims=True)
     turns = np.zeros((len(body.parents), 3, 3))
     given = np.zeros(len(body.parents), bool)
-    index, onto = _clip_rig(body, clip)
+    if clip.name not in body.clip_rigs:
+        body.clip_rigs[clip.name] = _clip_rig(body, clip)
+    index, onto = body.clip_rigs[clip.name]
     turns[index] = _matrices(quaternions) @ onto
     given[index] = True
     rest = body.rest_joints
@@ -127,11 +143,10 @@ def solve(body: Body, turns: np.ndarray, given: np.ndarray, root: np.ndarray) ->
         given: (J,) bool, which of them hold.
         root: (3,) position of the root, metres.
     """
-    order = topological_order(body.parents)
     turns = np.ascontiguousarray(turns, dtype=np.float64).copy()
     positions = np.zeros((len(turns), 3))
     _solve(
-        order, body.parents, body.rest_joints.astype(np.float64), given,
+        body.joint_order, body.parents, body.rest_joints.astype(np.float64), given,
         np.asarray(root, np.float64), turns, positions,
     )  # fmt: skip
     return Pose(turns=turns, positions=positions)
@@ -169,17 +184,6 @@ def curl_fingers(
                 turns[body.joint(joint)] = hand @ total
     root = int(np.flatnonzero(body.parents < 0)[0])
     return solve(body, turns, given, pose.positions[root])
-
-
-def topological_order(parents: np.ndarray) -> np.ndarray:
-    """Joint indices, parents first."""
-    depth = np.zeros(len(parents), np.int64)
-    for j in range(len(parents)):
-        k = parents[j]
-        while k >= 0:
-            depth[j] += 1
-            k = parents[k]
-    return np.argsort(depth, kind="stable")
 
 
 def _matrices(quaternions: np.ndarray) -> np.ndarray:

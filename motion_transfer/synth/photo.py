@@ -7,7 +7,8 @@ import dataclasses
 import cv2
 import numpy as np
 
-from motion_transfer.synth.render import encode_srgb
+from motion_transfer.synth import raster
+from motion_transfer.synth.render import LINEAR_TO_SRGB
 
 _NOISE_SIDE = 1024
 _noise_tile: np.ndarray | None = None
@@ -72,21 +73,15 @@ def take_photo(linear: np.ndarray, look: Look) -> np.ndarray:
         (H, W, 3) uint8 sRGB.
     """
     factors = np.array(look.tint, np.float32) * np.float32(look.exposure)
-    linear = linear * factors
     if look.blur_px > 0.15:
         linear = np.asarray(cv2.GaussianBlur(linear, (0, 0), look.blur_px))
     if look.motion_px >= 1:
         linear = np.asarray(cv2.filter2D(linear, -1, _streak(look)))
-    image = encode_srgb(linear)
-    if look.contrast:
-        x = image * np.float32(1 / 255)
-        curve = x * x * (3 - 2 * x)
-        image = (x + np.float32(look.contrast) * (curve - x)) * np.float32(255)
-    if look.noise > 0.1 or look.colour_noise > 0.1:
-        tile = _noise(image.shape[:2], look.noise_at)
-        image = image + np.float32(look.noise) * tile[..., 3:]
-        image += np.float32(look.colour_noise) * tile[..., :3]
-    out = np.clip(image + np.float32(0.5), 0, 255).astype(np.uint8)
+    out = np.empty(linear.shape, np.uint8)
+    raster.develop(
+        linear, factors, np.float32(look.contrast), np.float32(look.noise),
+        np.float32(look.colour_noise), _noise(linear.shape[:2], look.noise_at), LINEAR_TO_SRGB, out,
+    )  # fmt: skip
     if look.jpeg_quality:
         _, data = cv2.imencode(
             ".jpg", out[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, look.jpeg_quality]
@@ -116,6 +111,6 @@ def _noise(size_hw: tuple[int, ...], at: tuple[int, int]) -> np.ndarray:
     height, width = size_hw
     if height > _NOISE_SIDE or width > _NOISE_SIDE:
         reps = (-(-height // _NOISE_SIDE), -(-width // _NOISE_SIDE), 1)
-        return np.tile(_noise_tile, reps)[:height, :width]
+        return np.ascontiguousarray(np.tile(_noise_tile, reps)[:height, :width])
     top, left = at[0] % (_NOISE_SIDE - height + 1), at[1] % (_NOISE_SIDE - width + 1)
     return _noise_tile[top : top + height, left : left + width]

@@ -625,3 +625,49 @@ def flow_between(
                             farthest = d
             if depth <= farthest + tolerance:
                 out_visible[j, i] = 1
+
+
+@numba.njit(cache=True, fastmath=_FAST)
+def compose(rgba, ground, backdrop, out):
+    """Person over background: `out` (H, W, 3) linear RGB."""
+    one = np.float32(1.0)
+    for j in range(out.shape[0]):
+        for i in range(out.shape[1]):
+            seen = (one - rgba[j, i, 3]) * ground[j, i]
+            for k in range(3):
+                out[j, i, k] = rgba[j, i, k] + seen * backdrop[j, i, k]
+
+
+@numba.njit(cache=True, fastmath=_FAST)
+def develop(linear, factors, contrast, luma_noise, chroma_noise, noise, table, out):
+    """Linear light to an 8-bit picture: exposure, sRGB, S curve, noise (see `photo.Look`)."""
+    last = np.float32(table.shape[0] - 1)
+    one, zero, top = np.float32(1.0), np.float32(0.0), np.float32(255.0)
+    for j in range(out.shape[0]):
+        for i in range(out.shape[1]):
+            grey = luma_noise * noise[j, i, 3]
+            for k in range(3):
+                value = min(max(linear[j, i, k] * factors[k], zero), one)
+                x = table[int(math.sqrt(value) * last + np.float32(0.5))] / top
+                curve = x * x * (np.float32(3.0) - np.float32(2.0) * x)
+                x = (x + contrast * (curve - x)) * top
+                x += grey + chroma_noise * noise[j, i, k]
+                out[j, i, k] = int(min(max(x + np.float32(0.5), zero), top))
+
+
+@numba.njit(cache=True, fastmath=_FAST)
+def part_extents(packed, part, num_parts):
+    """(num_parts, 4): mean x, mean z, lowest y and number of the vertices of each part."""
+    out = np.zeros((num_parts, 4), np.float32)
+    out[:, 2] = np.float32(1e9)
+    for v in range(packed.shape[0]):
+        p = part[v]
+        out[p, 0] += packed[v, 0]
+        out[p, 1] += packed[v, 2]
+        out[p, 2] = min(out[p, 2], packed[v, 1])
+        out[p, 3] += np.float32(1.0)
+    for p in range(num_parts):
+        if out[p, 3] > 0:
+            out[p, 0] /= out[p, 3]
+            out[p, 1] /= out[p, 3]
+    return out

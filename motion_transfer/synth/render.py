@@ -204,8 +204,9 @@ def composite(layer: Layer, backdrop: np.ndarray) -> np.ndarray:
     Returns:
         (H, W, 3) float32 linear RGB.
     """
-    seen = (1 - layer.alpha) * layer.ground
-    return layer.rgba[..., :3] + backdrop * seen[..., None]
+    out = np.empty((*layer.ground.shape, 3), np.float32)
+    raster.compose(layer.rgba, layer.ground, backdrop, out)
+    return out
 
 
 def _srgb_to_linear(value: np.ndarray) -> np.ndarray:
@@ -216,17 +217,18 @@ SRGB_TO_LINEAR = _srgb_to_linear(np.arange(256) / 255).astype(np.float32)
 """(256,) decoding table of the sRGB transfer curve (IEC 61966-2-1)."""
 
 _ENCODE_STEPS = 4096
-_LINEAR_TO_SRGB = np.interp(
+LINEAR_TO_SRGB = np.interp(
     np.linspace(0, 1, _ENCODE_STEPS + 1) ** 2,
     _srgb_to_linear(np.linspace(0, 1, 4097)),
     np.linspace(0, 255, 4097),
 ).astype(np.float32)
+"""(4097,) sRGB codes over equal steps of the square root of linear light."""
 
 
 def encode_srgb(linear: np.ndarray) -> np.ndarray:
     """Linear light to sRGB: any shape, float32 in [0, 255]; what is brighter than 1 is clipped."""
     out = np.empty(linear.shape, np.float32)
-    raster.encode(np.ascontiguousarray(linear, np.float32), _LINEAR_TO_SRGB, out)
+    raster.encode(np.ascontiguousarray(linear, np.float32), LINEAR_TO_SRGB, out)
     return out
 
 
@@ -241,13 +243,13 @@ def contact_points(body: Body, packed: np.ndarray, ground_y: float) -> np.ndarra
     Returns:
         (N, 4) float32: x, z, radius, height above the floor, metres.
     """
+    extents = raster.part_extents(packed, body.part, len(PART))
     rows = []
     for name, radius in (
         ("left_foot", 0.13), ("right_foot", 0.13), ("left_hand", 0.08), ("right_hand", 0.08),
         ("torso", 0.25), ("head", 0.12),
     ):  # fmt: skip
-        points = packed[body.part == PART[name], :3]
-        if len(points):
-            middle = points.mean(0)
-            rows.append([middle[0], middle[2], radius, max(0.0, points[:, 1].min() - ground_y)])
+        x, z, lowest, count = extents[PART[name]]
+        if count:
+            rows.append([x, z, radius, max(0.0, lowest - ground_y)])
     return np.array(rows, np.float32).reshape(-1, 4)

@@ -128,8 +128,9 @@ def join_skirt(
     if skirt:
         kinds.append(PARSE_INDEX["lower"])
     hanging = np.isin(label, kinds) & (vertices[:, 1] < hip_y)
-    if not hanging.any() or vertices[hanging, 1].min() > 0.8 * hip_y:
+    if hanging.sum() < 100 or np.percentile(vertices[hanging, 1], 15) > 0.85 * hip_y:
         return joints, weights
+    hanging &= vertices[:, 1] > 0.2 * hip_y
     joints, weights = joints.copy(), weights.copy()
     x, y = vertices[hanging, 0], vertices[hanging, 1]
     drop = np.clip((hip_y - y) / 0.22, 0, 1)
