@@ -377,12 +377,15 @@ def _label(work: _Working, shown: np.ndarray, skirt: np.ndarray | None) -> np.nd
             reach = reach + np.maximum(work.distance[name] - 1.6, 0) * 0.06 * work.metre
         if name not in arms:  # where a hand should be, others must be sure
             reach = reach + np.maximum(1.0 - arm_distance, 0) * 0.12 * work.metre
+        if name == "skirt" and skirt is not None:  # not down the calf
+            reach[~cv2.dilate(skirt.astype(np.uint8), np.ones((5, 5))).astype(bool)] = 1e6
         reaches[NAMES.index(name)] = reach
     labels = reaches.argmin(0)
     for side in ("left", "right"):
         name = f"{side}_lower_arm"
         if name in arms and seeds[name].any():
             _claim_fingers(work, name, seeds, labels)
+            _disown_cloth(work, side, seeds, reaches, labels)
     if skirt is not None:
         labels[skirt & ~inner] = NAMES.index("skirt")
     labels[~person] = -1
@@ -413,8 +416,36 @@ def _claim_fingers(
         cloth = np.median(lab[core], 0)
         if np.linalg.norm(skin - cloth) < 30:  # a bare hand on a bare thigh
             continue
-        nearer = np.linalg.norm(lab - skin, axis=-1) < 0.8 * np.linalg.norm(lab - cloth, axis=-1)
-        labels[zone & nearer] = NAMES.index(name)
+        apart = np.linalg.norm(lab - skin, axis=-1)
+        nearer = apart < np.minimum(0.8 * np.linalg.norm(lab - cloth, axis=-1), 40)
+        claimed = cv2.morphologyEx(
+            (zone & nearer).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3))
+        )
+        labels[claimed.astype(bool)] = NAMES.index(name)
+
+
+def _disown_cloth(
+    work: _Working,
+    side: str,
+    seeds: dict[str, np.ndarray],
+    reaches: np.ndarray,
+    labels: np.ndarray,
+) -> None:
+    """Take pixels at an arm's rim from it, in `labels`, whose colour is nowhere in its core."""
+    parts = [n for n in seeds if n.startswith(f"{side}_") and n.endswith("arm")]
+    numbers = [NAMES.index(n) for n in parts]
+    core = np.logical_or.reduce([seeds[n] for n in parts])
+    rim = np.isin(labels, numbers) & (np.minimum.reduce([work.distance[n] for n in parts]) > 0.7)
+    if not core.any() or not rim.any():
+        return
+    lab = cv2.cvtColor(work.rgb, cv2.COLOR_RGB2LAB).astype(np.float32)
+    colours = lab[core][:: max(1, int(core.sum()) // 200)]
+    apart = np.linalg.norm(lab[rim][:, None] - colours, axis=-1).min(1)
+    foreign = np.zeros_like(rim)
+    foreign[rim] = apart > 28
+    others = reaches.copy()
+    others[numbers] = np.inf
+    labels[foreign] = others.argmin(0)[foreign]
 
 
 def _arm_core(work: _Working, limb: Limb) -> np.ndarray:
@@ -452,6 +483,13 @@ def _hides(near: str, far: str) -> bool:
     return any(kind in far for kind in hidden)
 
 
+def _meets(one: str, other: str) -> bool:
+    """Whether two layers are segments of one limb."""
+    segments = ({"thigh", "shin"}, {"upper_arm", "lower_arm"})
+    (side, _, kind), (other_side, _, other_kind) = one.partition("_"), other.partition("_")
+    return side == other_side and {kind, other_kind} in segments
+
+
 def _make_layer(
     name: str, number: int, work: _Working, labels: np.ndarray, rgb: np.ndarray, alpha: np.ndarray
 ) -> Layer | None:
@@ -459,13 +497,19 @@ def _make_layer(
     nearer = np.isin(labels, [i for i, n in enumerate(NAMES) if _hides(n, name)])
     # hidden by a nearer layer, but surely there
     hull = _hull(own) if name not in LIMBS else work.distance[name] < 0.95
+    if name == "torso":  # an arm that hangs beside the body does not hide it
+        hull &= _fill(own.shape, _torso_polygon(work, 1.15, 0.0, 0.08))
     hidden = nearer & hull
     if name in LIMBS and not own.any():
         return None
     caps = _caps(name, work, labels) * ((labels >= 0) & (hull | ~nearer))
-    weight = np.maximum(cv2.GaussianBlur((own | hidden).astype(np.float32), (0, 0), 0.8), caps)
+    # segments of a limb overlap a little, so that no line of background shows between them
+    meeting = np.isin(labels, [i for i, n in enumerate(NAMES) if _meets(n, name)])
+    overlap = cv2.dilate(own.astype(np.uint8), np.ones((9, 9))).astype(bool) & meeting
+    covered = (own | hidden | overlap).astype(np.float32)
+    weight = np.maximum(cv2.GaussianBlur(covered, (0, 0), 0.8), caps)
     # what the layer beneath shows through a cap is the same picture, so caps copy it as it is
-    source = own | ((caps > 0.02) & ~hidden)
+    source = own | overlap | ((caps > 0.02) & ~hidden)
     # an edge against a nearer layer is mixed colour, and labels are not exact there
     source &= ~cv2.dilate((nearer & (caps < 0.9)).astype(np.uint8), np.ones((7, 7))).astype(bool)
     rows, columns = np.flatnonzero((weight > 0.01).any(1)), np.flatnonzero((weight > 0.01).any(0))
@@ -520,14 +564,19 @@ def _caps(name: str, work: _Working, labels: np.ndarray) -> np.ndarray:
         for side in ("left", "right"):
             discs.append((INDEX[f"{side}_shoulder"], f"{side}_upper_arm"))
             discs.append((INDEX[f"{side}_hip"], f"{side}_thigh"))
-        distance = np.linalg.norm(work.grid - joints[NECK], axis=-1) / (0.08 * metre)
+        hips = segment_distance(
+            work.grid, joints[INDEX["left_hip"]], joints[INDEX["right_hip"]]
+        ) / (0.11 * metre)  # down to the crotch, or legs apart show the background there
+        neck = np.linalg.norm(work.grid - joints[NECK], axis=-1) / (0.08 * metre)
+        distance = np.minimum(hips, neck)
     elif name == "head":
         top = 0.6 * joints[HEAD] + 0.4 * joints[NECK]
         distance = segment_distance(work.grid, joints[NECK], top) / (0.07 * metre)
     for joint, limb_name in discs:
         radius = _half_width(limb_name, work, labels)
         distance = np.minimum(distance, np.linalg.norm(work.grid - joints[joint], axis=-1) / radius)
-    return np.clip((1.15 - distance) / 0.45, 0, 1).astype(np.float32)
+    # full across the joint, or the outline has notches there
+    return np.clip((1.35 - distance) / 0.35, 0, 1).astype(np.float32)
 
 
 def _half_width(name: str, work: _Working, labels: np.ndarray) -> float:
