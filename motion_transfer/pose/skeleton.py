@@ -15,8 +15,7 @@ JOINTS = (
 )  # fmt: skip
 INDEX = {name: number for number, name in enumerate(JOINTS)}
 MIRROR = tuple(
-    INDEX[n.replace("left", "right") if "left" in n else n.replace("right", "left")]
-    for n in JOINTS
+    INDEX[n.replace("left", "right") if "left" in n else n.replace("right", "left")] for n in JOINTS
 )
 BONES = tuple(
     (INDEX[a], INDEX[b])
