@@ -14,8 +14,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import importlib
 import logging
 import math
+import threading
 import time
 import typing
 from collections.abc import Callable, Iterable, Iterator
@@ -190,6 +192,8 @@ def transfer(
         # tracking starts while the photo is still being taken apart
         tracking = Prefetch(driver.samples(), depth=4 * BLOCK_FRAMES, name="track")
         samples = stack.enter_context(tracking)
+        # so does the import of torch, seconds on their own
+        threading.Thread(target=_import_generators, daemon=True).start()
         pose, mask = locate(
             photo, person=parse_person(source_person, "--source-person"), corrections=corrections
         )
@@ -687,6 +691,10 @@ class _Panels:
 def _output_size(photo: Photo, panels: _Panels | None) -> tuple[int, int]:
     height, width = photo.size_hw
     return height, width + (panels.width if panels is not None else 0)
+
+
+def _import_generators() -> None:
+    importlib.import_module("motion_transfer.generator.articulated")
 
 
 def _make_generator(name: str, subject: Subject, device: str, smooth: float) -> Any:

@@ -62,6 +62,8 @@ def open_u2net(path: str | os.PathLike[str] | None = None, *, num_threads: int =
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads
     options.log_severity_level = 3
+    # idle threads that spin would take the cores from the stages that run at the same time
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 

@@ -238,7 +238,7 @@ def _copy(image: np.ndarray, hole: np.ndarray, nearest: np.ndarray) -> np.ndarra
     return solved
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, fastmath=True, nogil=True)
 def _patch_cost(image, ty, tx, sy, sx, limit):
     """Mean squared difference of two patches of a padded picture, or more than the limit."""
     side = 2 * PATCH_RADIUS + 1
@@ -255,7 +255,7 @@ def _patch_cost(image, ty, tx, sy, sx, limit):
     return total / np.float32(side * side)
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, fastmath=True, nogil=True)
 def _try(image, valid, y, x, sy, sx, best, by, bx, penalty):
     """The better of the best source so far and a candidate."""
     height, width = valid.shape
@@ -270,7 +270,7 @@ def _try(image, valid, y, x, sy, sx, best, by, bx, penalty):
     return best, by, bx
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, fastmath=True, nogil=True)
 def _search(image, valid, is_target, targets, nearest, cost, penalty, seed, backward):
     """One sweep of PatchMatch: propagation in scan order, then a shrinking random search."""
     state = np.uint64((seed + 1) * 2654435761 + 88172645463325252)
@@ -310,7 +310,7 @@ def _search(image, valid, is_target, targets, nearest, cost, penalty, seed, back
         cost[y, x], nearest[y, x, 0], nearest[y, x, 1] = best, by, bx
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, fastmath=True, nogil=True)
 def _fill_by_priority(image, known, trust, sources, nearest, penalty):
     """Criminisi et al. 2004 on a padded picture, in place; small pictures only."""
     r = PATCH_RADIUS
@@ -378,7 +378,7 @@ def _fill_by_priority(image, known, trust, sources, nearest, penalty):
                     known[y + r, x + r] = True
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, fastmath=True, nogil=True)
 def _vote(current, doubled, hole, nearest, sure, weight, targets):
     """Every pixel of the hole becomes the weighted mean of what the patches over it say."""
     height, width = hole.shape
@@ -406,7 +406,7 @@ def _vote(current, doubled, hole, nearest, sure, weight, targets):
     return out
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, fastmath=True, nogil=True)
 def _divergence(doubled, doubled_hole, hole, source):
     """Divergence of the copied slopes; a slope is the mean of what its two ends saw at home."""
     height, width = hole.shape
@@ -440,7 +440,7 @@ def _divergence(doubled, doubled_hole, hole, source):
     return out
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, fastmath=True, nogil=True)
 def _relax(picture, hole, divergence, anchor, screen, sideways, sweeps):
     """Over-relaxed Gauss-Seidel for -laplace(f) + screen (f - anchor) = divergence, in place.
 

@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -107,9 +108,12 @@ def build_subject(
             joints_xy=np.nan_to_num(pose.xy[0]),
             joints_confidence=pose.confidence[0],
         )
-    rgb = estimate_foreground(photo.rgb, alpha)
-    plate = make_plate(photo.rgb, alpha) if with_plate else photo.rgb
-    return Subject(rgb=rgb, alpha=alpha, plate=plate, pose=pose)
+    with ThreadPoolExecutor(1) as pool:  # the two do not depend on each other
+        plate = pool.submit(make_plate, photo.rgb, alpha) if with_plate else None
+        rgb = estimate_foreground(photo.rgb, alpha)
+        return Subject(
+            rgb=rgb, alpha=alpha, plate=photo.rgb if plate is None else plate.result(), pose=pose
+        )
 
 
 def read_corrections(path: str | os.PathLike[str]) -> dict[str, tuple[float, float] | None]:
