@@ -142,10 +142,16 @@ def _video_packets(
     delay = max(s.reorder for s in segments)
     start, end = segments[0].first_ticks, segments[-1].last_ticks
     num_left = sum(s.num_frames for s in segments)
-    decoding = deque(start - (delay - i) * nominal for i in range(delay))
-    for path in paths:
-        ticks = json.loads(path.with_suffix(".json").read_text())
-        decoding.extend(sorted(ticks))
+    ticks_of = [json.loads(p.with_suffix(".json").read_text()) for p in paths]
+    sorted_ticks = sorted(t for ticks in ticks_of for t in ticks)
+    # MP4 shows what lies between the first decoding time and the end of the last one: where frames
+    # are uneven the first must lie early enough for the last picture to be shown to its end.
+    step = nominal
+    if 0 < delay < len(sorted_ticks):
+        step = max(nominal, -(-(end - sorted_ticks[-1 - delay]) // delay))
+    decoding = deque(start - (delay - i) * step for i in range(delay))
+    decoding.extend(sorted_ticks)
+    for path, ticks in zip(paths, ticks_of, strict=True):
         with av.open(str(path)) as file:
             source = file.streams.video[0]
             if bytes(source.codec_context.extradata or b"") != extradata:
@@ -161,7 +167,7 @@ def _video_packets(
                 packet.duration = last_ticks if pts == end else nominal
                 num_left -= 1
                 if num_left == 0 and pts != end:  # MP4 takes the length of the track from here
-                    packet.duration = end + last_ticks - delay * nominal - packet.dts
+                    packet.duration = end + last_ticks - delay * step - packet.dts
                 yield packet
 
 
