@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numba
 import numpy as np
+from einops import rearrange
 
 _MAGIC = 20000630
 _DWAA, _DWAB = 8, 9
@@ -121,8 +122,7 @@ def _decode_chunk(chunk: bytes, lines: int, width: int) -> np.ndarray:
     square[..., _ZIGZAG] = coefficients
     square = square.reshape(blocks_y, blocks_x, 3, 8, 8)
     basis = _dct_basis()
-    spatial = np.einsum("ki,yxckl,lj->yixjc", basis, square, basis)
-    spatial = spatial.reshape(blocks_y * 8, blocks_x * 8, 3)[:lines, :width]
+    spatial = rearrange(basis.T @ square @ basis, "y x c i j -> (y i) (x j) c")[:lines, :width]
     luma, blue, red = spatial[..., 0], spatial[..., 1], spatial[..., 2]
     rgb = np.stack(
         [luma + 1.5747 * red, luma - 0.1873 * blue - 0.4682 * red, luma + 1.8556 * blue], -1

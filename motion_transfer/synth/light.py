@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+from einops import rearrange
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,8 @@ def project_environment(environment: np.ndarray, percentile: float = 99.5) -> np
     """(9, 3) irradiance / pi of a map (H, W, 3) whose brightest texels are clipped."""
     clipped = np.minimum(environment, np.percentile(environment, percentile))
     directions, solid = environment_directions(*environment.shape[:2])
-    coefficients = np.einsum("hwk,hwc,hw->kc", harmonics(directions), clipped, solid)
+    basis = rearrange(harmonics(directions) * solid[..., None], "h w k -> k (h w)")
+    coefficients = basis @ rearrange(clipped, "h w c -> (h w) c")
     bands = np.array([1.0] + [2 / 3] * 3 + [1 / 4] * 5)
     return (coefficients * bands[:, None]).astype(np.float32)
 

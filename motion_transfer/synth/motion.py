@@ -199,10 +199,11 @@ def _matrices(quaternions: np.ndarray) -> np.ndarray:
 
 def _turn_onto(start: np.ndarray, end: np.ndarray) -> np.ndarray:
     """The shortest rotation that takes one direction onto another."""
-    start = start / np.linalg.norm(start)
-    end = end / np.linalg.norm(end)
-    v = np.cross(start, end)
-    cross = np.array([[0, -v[2], v[1]], [v[2], 0, -v[0]], [-v[1], v[0], 0]])
+    start = start / np.sqrt(start @ start)
+    end = end / np.sqrt(end @ end)
+    (a, b, c), (x, y, z) = start, end
+    p, q, r = b * z - c * y, c * x - a * z, a * y - b * x
+    cross = np.array([[0, -r, q], [r, 0, -p], [-q, p, 0]])
     return np.eye(3) + cross + cross @ cross / max(1 + start @ end, 1e-6)
 
 

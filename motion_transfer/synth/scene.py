@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 
+import cv2
 import numpy as np
 
 from motion_transfer.synth.assets import Assets, Split
@@ -23,6 +24,7 @@ from motion_transfer.synth.motion import Clip, Pose, axis_turn, clip_pose, curl_
 from motion_transfer.synth.photo import Look, random_look
 from motion_transfer.synth.shape import random_shape, reshape
 
+_YAWS = 16
 _POOL_BODIES = 16
 _POOL_GROUPS = 96
 """Loading a body costs as much as twenty pictures: this many groups share so many bodies."""
@@ -128,6 +130,7 @@ class SceneStream:
         self._bodies: collections.OrderedDict[str, Body] = collections.OrderedDict()
         self._clips: dict[str, Clip] = {}
         self._environments: dict[str, np.ndarray] = {}
+        self._ambients: dict[tuple[str, int], np.ndarray] = {}
         self._group: tuple[int, Body, list[np.ndarray]] | None = None
 
     def scene(self, index: int) -> Scene:
@@ -228,6 +231,18 @@ class SceneStream:
             self._environments[name] = self.assets.environment(name)
         return self._environments[name]
 
+    def _ambient(self, name: str, yaw: int) -> np.ndarray:
+        """(9, 3) ambient light of an environment turned by one of `_YAWS` angles."""
+        if (name, yaw) not in self._ambients:
+            rows, columns = 32, 64
+            small = np.asarray(
+                cv2.resize(self._environment(name), (columns, rows), interpolation=cv2.INTER_AREA)
+            )
+            for k in range(_YAWS):
+                turned = turn_environment(small, 2 * np.pi * k / _YAWS)
+                self._ambients[name, k] = project_environment(turned, 97.0)
+        return self._ambients[name, yaw]
+
     def _poses(self, body: Body, rng: np.random.Generator) -> tuple[list[str], list[Pose]]:
         """One pose per view, on the spot, turned towards +z more or less."""
         settings = self.settings
@@ -285,9 +300,7 @@ class SceneStream:
 
     def _lighting(self, camera: Camera, rng: np.random.Generator) -> Lighting:
         """An environment's ambient light and, mostly, a sun on the camera's side."""
-        environment = self._environment(self._some_environment(rng))
-        small = environment.reshape(32, environment.shape[0] // 32, 64, -1, 3).mean((1, 3))
-        ambient = project_environment(turn_environment(small, rng.uniform(0, 2 * np.pi)), 97.0)
+        ambient = self._ambient(self._some_environment(rng), int(rng.integers(_YAWS)))
         ambient = ambient * rng.uniform(0.7, 1.0) + (1 - rng.uniform(0.7, 1.0)) * ambient.mean()
         ambient *= rng.uniform(0.35, 0.8) / max(float(ambient[0].mean()) * 0.282, 1e-6)
         if rng.random() < 0.2:
