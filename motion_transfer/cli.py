@@ -26,10 +26,11 @@ from rich.progress import Progress as Bars
 
 from motion_transfer.errors import Cancelled, InputError
 
+# As in the first-order-model family; tyro takes an underscore for a dash and so knows both ways.
 ALIASES = {
-    "source": ("-s", "--source_image"),
-    "driving": ("-d", "--driving_video"),
-    "output": ("-o", "--result_video"),
+    "source": ("-s", "--source-image"),
+    "driving": ("-d", "--driving-video"),
+    "output": ("-o", "--result-video"),
 }
 STAGES = {
     "photo": "Photo", "track": "Tracking", "render": "Rendering", "finish": "Joining, sound",
@@ -100,11 +101,14 @@ def _weights(action: Annotated[Literal["list", "fetch"], tyro.conf.Positional] =
     if action == "fetch":
         for name in weights.MODEL_FILES:
             weights.fetch(name)
-    table = Table("file", "MB", "licence", "state", "what for", "from")
+    table = Table()
+    for title in ("file", "MB", "licence", "state"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("what for")
     for status in weights.status():
         file = status.file
         table.add_row(file.name, f"{file.num_bytes / 1e6:.1f}", file.licence, status.state,
-                      file.purpose, file.origin)  # fmt: skip
+                      f"{file.purpose}; from {file.origin}")  # fmt: skip
     Console().print(table)
     print(f"kept in {weights.cache_dir()}")
 
