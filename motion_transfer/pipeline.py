@@ -35,7 +35,14 @@ from motion_transfer.media.encode import VideoWriter
 from motion_transfer.media.formats import can_be_transparent, can_hold_audio, parse_target
 from motion_transfer.media.photo import Photo, read_photo
 from motion_transfer.media.probe import probe
-from motion_transfer.person.background import KINDS, check_background, cover, make_background
+from motion_transfer.media.sample import sample_frames
+from motion_transfer.person.background import (
+    KINDS,
+    check_background,
+    cover,
+    make_background,
+    scene_plate,
+)
 from motion_transfer.person.subject import (
     MATTES,
     Subject,
@@ -43,7 +50,8 @@ from motion_transfer.person.subject import (
     locate,
     read_corrections,
 )
-from motion_transfer.pose.people import PersonChoice, PoseSample
+from motion_transfer.pose.blazepose import BlazePose
+from motion_transfer.pose.people import PersonChoice, PoseSample, choose_person, find_people
 from motion_transfer.pose.retarget import Retargeting, calibrate, margin_frames, retarget
 from motion_transfer.pose.smooth import smooth_track, support_frames
 from motion_transfer.pose.track import PoseTrack
@@ -55,6 +63,7 @@ _LOG = logging.getLogger(__name__)
 PathLike = str | Path
 CALIBRATION_SECONDS = 10
 BLOCK_FRAMES = 96
+SCENE_FRAMES = 24  # looked at to take the dancer out of the driving video's scene
 TRACKING_SIDE = 720  # longest side at which the driving video is looked at
 
 Preset = Literal["fast", "hd"]
@@ -150,7 +159,8 @@ def transfer(
         person: who drives if there are several: `largest`, a number from the left, or `x,y`.
         source_person: whom to take if the photo shows several, in the same way.
         preset: `fast` (long side at most 1280) or `hd` (1920, slower and better encoding).
-        background: `original`, `blur`, `driving`, `transparent`, a colour or a picture.
+        background: `original`, `blur`, `driving` (the video's scene without its dancer, for a
+            camera that stands still), `transparent`, a colour or a picture.
         smooth: 0 (every jitter kept) to 1 (very smooth).
         generator: what re-renders the person.
         matte: `u2net`, or `fast`: the tracker's rough mask.
@@ -201,7 +211,10 @@ def transfer(
         subject = build_subject(
             photo, pose, mask, matte=matte, with_plate=background in ("original", "blur")
         )
-        backdrop = make_background(background, subject.plate)
+        if background == "driving":
+            backdrop = cover(_scene(driver, max(photo.size_hw)), photo.size_hw)
+        else:
+            backdrop = make_background(background, subject.plate)
         report("photo", 2, 3)
         puppet = _make_generator(generator, subject, resolve_device(device), smooth)
         report("photo", 3, 3)
@@ -234,7 +247,7 @@ def transfer(
         targets = _targets(
             _chain(head, samples), driver, retargeting, smooth, puppet.margin_frames, counts
         )
-        images = _render(targets, puppet, backdrop, driver, photo, panels, background, skip)
+        images = _render(targets, puppet, backdrop, photo, panels, skip)
         images = stack.enter_context(Prefetch(images, depth=8, name="render"))
         stack.callback(tracking.stop)  # first of all: the renderer may be waiting for a pose
         total = driver.num_frames
@@ -636,36 +649,47 @@ def _render(
     targets: Iterable[tuple[PoseTrack, slice, list[Fraction]]],
     puppet: Any,
     backdrop: np.ndarray | None,
-    driver: Driver,
     photo: Photo,
     panels: _Panels | None,
-    background: str,
     skip: int,
 ) -> Iterator[tuple[np.ndarray | None, Fraction]]:
     """Finished pictures and their times; None for frames that an earlier run has finished."""
     from motion_transfer.compositing import over, straight_rgba
 
-    behind: Iterator[Frame] | None = None
-    if background == "driving":
-        behind = driver.frames(max(photo.size_hw))
     state, number = None, 0
     for track, wanted, times in targets:
         plan, state = puppet.plan(track, wanted, state)
         for k, moment in enumerate(times):
-            back = backdrop
-            if behind is not None:
-                back = cover(next(behind).rgb, photo.size_hw)
             panel = None if panels is None else panels.next()
             number += 1
             if number <= skip:
                 yield None, moment
                 continue
             drawn = puppet.draw(plan, k)
-            if back is None:
+            if backdrop is None:
                 yield straight_rgba(drawn, photo.size_hw), moment
                 continue
-            image = over(drawn, back)
+            image = over(drawn, backdrop)
             yield (image if panel is None else np.concatenate([panel, image], 1)), moment
+
+
+def _scene(driver: Driver, max_side: int) -> np.ndarray:
+    """The driving video's scene without its dancer, (H, W, 3) uint8."""
+    end = float(probe(driver.path).duration_seconds) if driver.end is None else driver.end
+    step = (end - driver.start) / SCENE_FRAMES
+    times = [driver.start + step * (k + 0.5) for k in range(SCENE_FRAMES)]
+    frames = sample_frames(driver.path, times_seconds=times, max_side=max_side)
+    tracked_side = min(TRACKING_SIDE, max(driver.size_hw))
+    person = _scaled(driver.person, max(frames[0].shape[:2]) / tracked_side)
+    blazepose, masks = BlazePose(), []
+    for frame in frames:
+        mask = np.zeros(frame.shape[:2], np.float32)
+        people = find_people(frame, blazepose=blazepose, tiles=False)
+        with contextlib.suppress(NoPersonError):  # fewer people in this frame
+            if people:
+                mask = choose_person(people, person).sample.mask(frame.shape[:2])
+        masks.append(mask)
+    return scene_plate(frames, masks)
 
 
 class _Panels:

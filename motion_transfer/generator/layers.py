@@ -484,7 +484,9 @@ def _hides(near: str, far: str) -> bool:
 
 
 def _meets(one: str, other: str) -> bool:
-    """Whether two layers are segments of one limb."""
+    """Whether two layers are segments of one limb, or head (with long hair) and torso."""
+    if {one, other} == {"head", "torso"}:
+        return True
     segments = ({"thigh", "shin"}, {"upper_arm", "lower_arm"})
     (side, _, kind), (other_side, _, other_kind) = one.partition("_"), other.partition("_")
     return side == other_side and {kind, other_kind} in segments

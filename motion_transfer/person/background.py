@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -10,11 +12,13 @@ import numpy as np
 from PIL import ImageColor
 
 from motion_transfer.errors import InputError
+from motion_transfer.person.plate import make_plate
 
 KINDS = ("original", "blur", "transparent", "driving")
 PICTURE_SUFFIXES = (
     ".jpg", ".jpeg", ".png", ".webp", ".heic", ".avif", ".tif", ".tiff", ".bmp", ".gif",
 )  # fmt: skip
+MASK_MARGIN = 0.02  # around a tracked person, per long side
 BLUR_PER_SIDE = 0.02  # sigma per long side: about a portrait lens at its widest
 
 
@@ -69,6 +73,35 @@ def check_background(kind: str) -> None:
             raise FileNotFoundError(f"background: no such picture: {kind}")
         return
     _colour(kind)
+
+
+def scene_plate(frames: Sequence[np.ndarray], masks: Sequence[np.ndarray]) -> np.ndarray:
+    """The scene of a video without the person: the median of what each pixel shows besides them.
+
+    Made for a camera that stands still. What the person always covers is filled in.
+
+    Args:
+        frames: (H, W, 3) uint8, from all over the video.
+        masks: (H, W) float in [0, 1], the person in each frame.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    reach = max(3, round(max(frames[0].shape[:2]) * MASK_MARGIN)) | 1
+    hidden = np.stack(
+        [cv2.dilate((m > 0.2).astype(np.uint8), np.ones((reach, reach))) > 0 for m in masks]
+    )
+    plate = np.empty_like(frames[0])
+    for top in range(0, len(plate), 64):  # in strips: a float copy of all frames is large
+        rows = slice(top, top + 64)
+        strip = np.stack([f[rows] for f in frames]).astype(np.float32)
+        strip[hidden[:, rows]] = np.nan
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # pixels that are always hidden
+            middle = np.nanmedian(strip, axis=0)
+        plate[rows] = np.nan_to_num(middle).astype(np.uint8)
+    always = hidden.all(0)
+    return make_plate(plate, always.astype(np.float32)) if always.any() else plate
 
 
 def cover(picture: np.ndarray, size_hw: tuple[int, ...]) -> np.ndarray:

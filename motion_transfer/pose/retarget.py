@@ -72,6 +72,8 @@ class Retargeting:
         photo_px_per_metre: size of the photographed person.
         offset_x: shift that puts the usual place of the hips onto the photo's.
         shown: (K,) bool, joints that the photo shows.
+        still: (B,) bool, bones that keep the photo's pose: a limb that leaves the picture would
+            show where it is cut off if it moved.
         size_hw: size of the photo in pixels.
     """
 
@@ -86,6 +88,7 @@ class Retargeting:
     photo_px_per_metre: float
     offset_x: float
     shown: np.ndarray
+    still: np.ndarray
     size_hw: tuple[int, int]
 
 
@@ -145,6 +148,7 @@ def calibrate(track: PoseTrack, photo: PoseTrack) -> Retargeting:
         photo_px_per_metre=photo_scale,
         offset_x=0.0,
         shown=shown,
+        still=_still_bones(photo),
         size_hw=photo.size_hw,
     )
     usual = retarget(track, result)
@@ -193,7 +197,7 @@ def retarget(track: PoseTrack, to: Retargeting) -> PoseTrack:
     length = np.linalg.norm(vector[..., :2], axis=-1)
     # a bone cannot be longer than it is: the excess is noise of scale or lens
     vector *= np.minimum(1.0, to.longest_px / np.maximum(length, 1e-6))[..., None]
-    weight = _ramp(bone_known, float(track.fps))[..., None]
+    weight = (_ramp(bone_known, float(track.fps)) * ~to.still)[..., None]
     vector = weight * vector + (1 - weight) * to.rest_px
     zoom = np.clip(scale / to.scale_reference, 0.6, 1.7)[:, None, None]
     present = _ramp(track.present[:, None], float(track.fps))
@@ -220,6 +224,21 @@ def retarget(track: PoseTrack, to: Retargeting) -> PoseTrack:
         skeleton=track.skeleton,
         px_per_metre=(to.photo_px_per_metre * size[:, 0, 0]).astype(np.float32),
     )
+
+
+def _still_bones(photo: PoseTrack) -> np.ndarray:
+    """(B,) bool: bones of limbs whose hand or foot lies outside of the photo."""
+    height, width = photo.size_hw
+    x, y = photo.xy[0, :, 0], photo.xy[0, :, 1]
+    with np.errstate(invalid="ignore"):
+        outside = (x < 0) | (x > width - 1) | (y < 0) | (y > height - 1)
+    still = np.zeros(len(BONES), bool)
+    for limb in (_LEFT, _RIGHT):
+        arm, leg = [b for _, b in limb[2:7]], [b for _, b in limb[7:11]]
+        for end, joints in ((arm[1], arm), (leg[1], leg)):  # wrist, ankle
+            if outside[end]:
+                still |= np.isin(_CHILD, joints)
+    return still
 
 
 def _root(
