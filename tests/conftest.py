@@ -7,16 +7,11 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
 import pytest
+from demo_clips import DEMOS, dance_frames, write_clip
 from PIL import Image
 
 from motion_transfer import weights
-from motion_transfer.media.decode import read_frames
-from motion_transfer.media.encode import VideoWriter
-
-ROOT = Path(__file__).parents[1]
-DEMOS = ROOT / "demos"
 
 
 @pytest.fixture(scope="session")
@@ -43,35 +38,6 @@ def dance(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """30 frames at 30000/1001 fps, 400 x 336, with sound."""
     path = tmp_path_factory.mktemp("dance") / "dance.mp4"
     return write_clip(path, dance_frames(30), fps=Fraction(30000, 1001), sound=True)
-
-
-def dance_frames(count: int) -> list[np.ndarray]:
-    """The first frames of the demo dance, small."""
-    frames = read_frames(DEMOS / "dance.mp4", start_seconds=2, max_side=400)
-    return [frame.rgb for frame, _ in zip(frames, range(count), strict=False)]
-
-
-def write_clip(
-    path: Path,
-    frames: list[np.ndarray],
-    *,
-    fps: Fraction = Fraction(30),
-    times: list[Fraction] | None = None,
-    end: Fraction | None = None,
-    sound: bool = False,
-) -> Path:
-    """A clip of given frames."""
-    from motion_transfer.media.audio import AudioRange
-
-    clock = None if times is None else Fraction(1, 12288)
-    with VideoWriter.open(
-        path, size_hw=frames[0].shape[:2], fps=fps, time_base=clock, crf=12
-    ) as writer:
-        for k, rgb in enumerate(frames):
-            writer.write(rgb, k / fps if times is None else times[k])
-        audio = AudioRange(path=DEMOS / "dance.mp4", start_seconds=2) if sound else None
-        writer.finish(audio=audio, end_seconds=end)
-    return path
 
 
 @pytest.fixture

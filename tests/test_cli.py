@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import DEMOS, write_clip
+from demo_clips import DEMOS, write_clip
 from PIL import Image
 
 from motion_transfer import pipeline, preview

@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from conftest import DEMOS, dance_frames, write_clip
+from demo_clips import DEMOS, dance_frames, write_clip
 from PIL import Image
 
 from motion_transfer import compositing, pipeline, sidecar
