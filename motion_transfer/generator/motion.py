@@ -208,9 +208,15 @@ class Chain:
         return self._blend(x, [None if b is None else b.source(x) for b in bones])
 
     def target(self, y: torch.Tensor) -> torch.Tensor:
-        # each bone of the layer, undecided which: the hull of both holds the layer
-        bones = [self.main] if self.after is None else [self.main, self.after]
-        return torch.cat([b.target(y) for b in bones], 1)
+        # by the bone that each point hangs on; by both where they blend
+        main = self.main
+        past = dot(y - main.source_start, main.source_along)[0, :, 0] - main.source_length
+        reach = 2 * self.end_radius_px
+        own = past < reach if self.after is not None and self.ends_here else past < torch.inf
+        points = [main.target(y[:, own])]
+        if self.after is not None and self.ends_here:
+            points.append(self.after.target(y[:, past > -reach]))
+        return torch.cat(points, 1)
 
     def carry(self, x: torch.Tensor, to: Chain) -> torch.Tensor:
         pairs = ((self.main, to.main), (self.before, to.before), (self.after, to.after))
@@ -317,7 +323,12 @@ class Head:
 
     def target(self, y: torch.Tensor) -> torch.Tensor:
         own = self.centre + self._turn(y - self.photo_centre, self.photo_up, self.up) * self.zoom
-        return own if self.torso is None else torch.cat([own, self.torso.target(y)], 1)
+        if self.torso is None or self.torso.photo is None:
+            return own
+        neck = self.torso.photo.centre1
+        height = dot(y - neck, self.photo_up)[0, :, 0]
+        span = dot(self.photo_centre - neck, self.photo_up).clamp_min(1.0)[0, 0, 0]
+        return torch.cat([own[:, height > -0.2 * span], self.torso.target(y[:, height < span])], 1)
 
     def carry(self, x: torch.Tensor, to: Head) -> torch.Tensor:
         own = to.centre + self._turn(x - self.centre, self.up, to.up) * (to.zoom / self.zoom)
