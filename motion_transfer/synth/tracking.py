@@ -95,9 +95,10 @@ def track(
     bias = rng.normal(0, noise.bias_torso, (1, joints, 2))
     spread = np.array([_SPREAD[_stem(name)] for name in KEYPOINTS]) * noise.spread_scale
     heavy = np.where(rng.random((views, joints, 1)) < noise.tail, 3.0, 1.0)
-    error = rng.standard_normal((views, joints, 2)) * spread * heavy
+    unit = rng.standard_normal((views, joints, 2)) * heavy
+    error = unit * spread
     out[..., :2] += (shift + bias + error) * torso
-    size = np.linalg.norm(error / spread, axis=-1)
+    size = np.linalg.norm(unit, axis=-1)
     out[..., 3] = np.clip(1.0 - 0.08 * size - rng.random((views, joints)) * 0.1, 0.2, 1.0)
     out[..., 2] += rng.standard_normal((views, joints)) * noise.depth_torso * torso[..., 0]
     for t in range(views):
