@@ -15,11 +15,12 @@ from demo_clips import DEMOS, dance_frames, write_clip
 from PIL import Image
 
 from motion_transfer import compositing, pipeline, sidecar
+from motion_transfer.driver import parse_fps, parse_person
 from motion_transfer.errors import Cancelled, InputError, NoPersonError
 from motion_transfer.generator.articulated import ArticulatedGenerator
 from motion_transfer.media.decode import probe, read_frames
 from motion_transfer.media.encode import VideoWriter
-from motion_transfer.pipeline import parse_fps, parse_person, transfer
+from motion_transfer.pipeline import transfer
 from motion_transfer.preview import track
 
 NTSC = Fraction(30000, 1001)
