@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
@@ -29,6 +30,8 @@ PathLike = str | Path
 CALIBRATION_SECONDS = 10
 SCENE_FRAMES = 24  # looked at to take the dancer out of the driving video's scene
 TRACKING_SIDE = 720  # longest side at which the driving video is looked at
+SMALL_PERSON_SIDE = 1440  # and where the person is smaller than this many pixels in that size
+SMALL_PERSON_PX = 150
 
 
 class Progress(Protocol):
@@ -104,7 +107,7 @@ class Driver:
         path: the video, or the NPZ file.
         start, end: the driven range in seconds.
         rate: to resample to; None keeps the frames of the video.
-        person: whom to follow; a point is in pixels of the frames that are tracked.
+        person: whom to follow; a point is in pixels of the video.
         track: what was read from an NPZ file, cut to the range.
         fps: nominal rate of the driven frames.
         size_hw: of the video.
@@ -151,19 +154,18 @@ class Driver:
         shown -= Fraction(start)
         whole = start == 0 and end is None and rate is None
         size = info.num_frames if whole else max(1, round(shown * (rate or info.fps)))
-        scale = min(1.0, TRACKING_SIDE / max(info.size_hw))
         uneven = info.is_variable and rate is None
         fine = Fraction(1, 1_000_000) <= info.time_base <= Fraction(1, 100)
         return cls(
-            path=Path(path), start=start, end=end, rate=rate, person=_scaled(chosen, scale),
+            path=Path(path), start=start, end=end, rate=rate, person=chosen,
             track=None, fps=rate or info.fps, size_hw=info.size_hw, num_frames=size,
             has_audio=info.has_audio, time_base=info.time_base if uneven and fine else None,
             seconds=shown if uneven else None,
         )  # fmt: skip
 
-    def frames(self, max_side: int) -> Iterator[Frame]:
+    def frames(self, max_side: int) -> Generator[Frame, None, None]:
         """The driven frames once more, for those who show them."""
-        return read_frames(
+        yield from read_frames(
             self.path, start_seconds=self.start, end_seconds=self.end, fps=self.rate,
             max_side=max_side,
         )  # fmt: skip
@@ -175,7 +177,10 @@ class Driver:
             return
         from motion_transfer.pose.tracker import track_people
 
-        with Prefetch(self.frames(TRACKING_SIDE), depth=8, name="decode") as frames:
+        blazepose = BlazePose()
+        side = self._tracking_side(blazepose)
+        person = _scaled(self.person, min(1.0, side / max(self.size_hw)))
+        with Prefetch(self.frames(side), depth=8, name="decode") as frames:
             size_hw = (0, 0)
 
             def watched() -> Iterator[Frame]:
@@ -184,12 +189,26 @@ class Driver:
                     size_hw = (frame.rgb.shape[0], frame.rgb.shape[1])
                     yield frame
 
-            for sample in track_people(watched(), person=self.person):
+            for sample in track_people(watched(), person=person, blazepose=blazepose):
                 light = dataclasses.replace(
                     PoseSample.absent(time=sample.time), xy=sample.xy, depth=sample.depth,
                     confidence=sample.confidence, world=sample.world, present=sample.present,
                 )  # fmt: skip
                 yield Sample(pose=light, size_hw=size_hw)
+
+    def _tracking_side(self, blazepose: BlazePose) -> int:
+        """Longest side of the pictures to track in: more where the person is far away."""
+        if max(self.size_hw) <= TRACKING_SIDE:
+            return TRACKING_SIDE
+        person = _scaled(self.person, min(1.0, SMALL_PERSON_SIDE / max(self.size_hw)))
+        with contextlib.closing(self.frames(SMALL_PERSON_SIDE)) as frames:
+            for frame in itertools.islice(frames, 0, 60, 15):
+                people = find_people(frame.rgb, blazepose=blazepose)
+                with contextlib.suppress(NoPersonError):  # fewer people than the number asks for
+                    box = choose_person(people, person).box_xyxy
+                    size = max(box[2:] - box[:2]) * TRACKING_SIDE / max(frame.rgb.shape[:2])
+                    return SMALL_PERSON_SIDE if size < SMALL_PERSON_PX else TRACKING_SIDE
+        return TRACKING_SIDE
 
     def stack(self, samples: list[Sample]) -> PoseTrack:
         """Consecutive samples as a track."""
@@ -291,8 +310,7 @@ def find_scene(driver: Driver, max_side: int) -> np.ndarray:
     step = (end - driver.start) / SCENE_FRAMES
     times = [driver.start + step * (k + 0.5) for k in range(SCENE_FRAMES)]
     frames = sample_frames(driver.path, times_seconds=times, max_side=max_side)
-    tracked_side = min(TRACKING_SIDE, max(driver.size_hw))
-    person = _scaled(driver.person, max(frames[0].shape[:2]) / tracked_side)
+    person = _scaled(driver.person, max(frames[0].shape[:2]) / max(driver.size_hw))
     blazepose, masks = BlazePose(), []
     for frame in frames:
         mask = np.zeros(frame.shape[:2], np.float32)
