@@ -134,7 +134,8 @@ def _index(names: list[str] | tuple[str, ...]) -> np.ndarray:
 
 BLAZEPOSE_SOURCES: tuple[tuple[str, ...], ...] = (
     ("nose",), ("left_eye", "left_eye", "left_eye", "right_eye"), ("left_eye",),
-    ("left_eye", "left_eye", "left_ear"), ("right_eye", "right_eye", "right_eye", "left_eye"), ("right_eye",),
+    ("left_eye", "left_eye", "left_ear"),
+    ("right_eye", "right_eye", "right_eye", "left_eye"), ("right_eye",),
     ("right_eye", "right_eye", "right_ear"), ("left_ear",), ("right_ear",), ("mouth_left",),
     ("mouth_right",), ("left_shoulder",), ("right_shoulder",), ("left_elbow",),
     ("right_elbow",), ("left_wrist",), ("right_wrist",), ("left_pinky",), ("right_pinky",),
