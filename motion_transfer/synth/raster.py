@@ -22,7 +22,7 @@ NEAR_LIMIT_M = 0.05
 """Triangles with a corner nearer to the camera than this are not drawn."""
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def skin(vertices, normals, uv, joints, weights, turns, offsets, out):
     """Linear blend skinning, v' = sum of w (turn v + offset), to packed vertices `out` (V, 8)."""
     for v in range(vertices.shape[0]):
@@ -64,7 +64,7 @@ def skin(vertices, normals, uv, joints, weights, turns, offsets, out):
         out[v, 7] = uv[v, 1]
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def project(packed, eye, turn, focal, centre_x, centre_y, screen):
     """Perspective projection to screen space; `near` is 1 / depth, 0 behind the eye."""
     for v in range(packed.shape[0]):
@@ -83,7 +83,7 @@ def project(packed, eye, turn, focal, centre_x, centre_y, screen):
         screen[v, 3] = 0
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def project_light(packed, frame, screen):
     """Orthographic projection by `frame` (3, 4): screen x, screen y, nearness."""
     for v in range(packed.shape[0]):
@@ -93,7 +93,7 @@ def project_light(packed, frame, screen):
         screen[v, 3] = 0
 
 
-@numba.njit(cache=True, fastmath=_FAST, inline="always")
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy", inline="always")
 def _alpha(image, u, v):
     """The alpha of the texel at a UV."""
     row = min(max(int(v * image.shape[0]), 0), image.shape[0] - 1)
@@ -101,7 +101,7 @@ def _alpha(image, u, v):
     return image[row, column, 3]
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def rasterise(screen, triangles, material, uv, colour, wig, cut_low, cut_step, zbuffer, ids):
     """Fill `zbuffer` (nearness, 0 = empty) and `ids` (triangle, -1 = empty); both are cleared.
 
@@ -170,7 +170,7 @@ def rasterise(screen, triangles, material, uv, colour, wig, cut_low, cut_step, z
                 ids[j, i] = t
 
 
-@numba.njit(cache=True, fastmath=_FAST, inline="always")
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy", inline="always")
 def corner_weights(screen, a, b, c, x, y):
     """Barycentric weights of a screen position."""
     x0, y0 = screen[a, 0], screen[a, 1]
@@ -183,21 +183,22 @@ def corner_weights(screen, a, b, c, x, y):
     return np.float32(1.0) - wb - wc, wb, wc
 
 
-@numba.njit(cache=True, fastmath=_FAST, inline="always")
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy", inline="always")
 def _faces_away(screen, a, b, c):
     """Whether the inside of a triangle is seen (corners run counter-clockwise outside)."""
     x0, y0 = screen[a, 0], screen[a, 1]
     return (screen[b, 0] - x0) * (screen[c, 1] - y0) > (screen[c, 0] - x0) * (screen[b, 1] - y0)
 
 
-@numba.njit(cache=True, fastmath=_FAST, inline="always")
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy", inline="always")
 def _bilinear(image, u, v):
     """Colour of an 8-bit image at a UV, in [0, 1]."""
     height, width = image.shape[0], image.shape[1]
     x = u * np.float32(width) - np.float32(0.5)
     y = v * np.float32(height) - np.float32(0.5)
-    x0 = math.floor(x)
-    y0 = math.floor(y)
+    # UV is in [0, 1], so both are above -1; floor() would be a call to the C library.
+    x0 = int(x + np.float32(1.0)) - 1
+    y0 = int(y + np.float32(1.0)) - 1
     fx = x - np.float32(x0)
     fy = y - np.float32(y0)
     x1 = min(max(x0 + 1, 0), width - 1)
@@ -216,7 +217,7 @@ def _bilinear(image, u, v):
     )
 
 
-@numba.njit(cache=True, fastmath=_FAST, inline="always")
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy", inline="always")
 def lit_share(shadows, frames, k, x, y, z, radius, bias):
     """Share of a neighbourhood of light k's shadow map that does not block the light.
 
@@ -246,7 +247,7 @@ def lit_share(shadows, frames, k, x, y, z, radius, bias):
     return count * np.float32(0.2)
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def shade(
     screen, packed, triangles, material, ids,
     colour, normal_map, wig, gloss, to_linear,
@@ -413,7 +414,7 @@ def shade(
             out[j, i, 3] = one
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def resolve(samples, factor, out):
     """Average the samples around each pixel: `out` (H, W, 4), a box with halved edges if even.
 
@@ -464,7 +465,7 @@ def resolve(samples, factor, out):
                 out[row, column, 3] = min(covered, one)
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def encode(linear, table, out):
     """sRGB-encode non-negative linear light: `out` in [0, 255]; `table` is over square roots."""
     last = np.float32(table.shape[0] - 1)
@@ -474,7 +475,7 @@ def encode(linear, table, out):
         flat_out[k] = table[int(math.sqrt(value) * last + np.float32(0.5))]
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def ground_light(
     turn, focal, centre_x, centre_y, eye, ground_y, light_directions, light_colours,
     ambient_level, shadows, frames, radius, bias, contacts, contact_reach, stride, out,
@@ -524,7 +525,7 @@ def ground_light(
             out[row, column] = light / full
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def surface(
     screen, uv, triangles, material, part, label, ids, factor,
     out_uv, out_depth, out_part, out_parse,
@@ -584,7 +585,7 @@ def surface(
             out_parse[j, i] = parse
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def flow_between(
     screen, triangles, ids, factor, other_screen, other_near, other_ids, other_factor,
     tolerance, out_flow, out_visible,
@@ -627,8 +628,10 @@ def flow_between(
             near = (wa * near_a + wb * near_b + wc * near_c) * scale
             out_flow[j, i, 0] = (x - np.float32(other_middle)) * per_pixel - np.float32(i)
             out_flow[j, i, 1] = (y - np.float32(other_middle)) * per_pixel - np.float32(j)
-            column, row = math.floor(x + half), math.floor(y + half)
-            if column < 0 or row < 0 or column >= other_width or row >= other_height:
+            if x < -half or y < -half:
+                continue
+            column, row = int(x + half), int(y + half)
+            if column >= other_width or row >= other_height:
                 continue
             if other_ids[row, column] < 0:
                 continue
@@ -645,7 +648,7 @@ def flow_between(
                 out_visible[j, i] = 1
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def compose(rgba, ground, backdrop, out):
     """Person over background: `out` (H, W, 3) linear RGB."""
     one = np.float32(1.0)
@@ -656,7 +659,7 @@ def compose(rgba, ground, backdrop, out):
                 out[j, i, k] = rgba[j, i, k] + seen * backdrop[j, i, k]
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def develop(linear, factors, contrast, luma_noise, chroma_noise, noise, table, out):
     """Linear light to an 8-bit picture: exposure, sRGB, S curve, noise (see `photo.Look`)."""
     last = np.float32(table.shape[0] - 1)
@@ -673,7 +676,7 @@ def develop(linear, factors, contrast, luma_noise, chroma_noise, noise, table, o
                 out[j, i, k] = int(min(max(x + np.float32(0.5), zero), top))
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def part_extents(packed, part, num_parts):
     """(num_parts, 4): mean x, mean z, lowest y and number of the vertices of each part."""
     out = np.zeros((num_parts, 4), np.float32)
@@ -691,7 +694,7 @@ def part_extents(packed, part, num_parts):
     return out
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def bounds(packed):
     """(2, 3): lowest and highest position of the vertices."""
     out = np.empty((2, 3), np.float32)
