@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -183,3 +185,17 @@ def test_texture_says_what_is_wrong():
             colour=np.zeros((4, 4, 3), np.uint8), normal=np.zeros((4, 4, 3), np.uint8),
             wig=np.zeros((4, 4, 4), np.uint8), label=np.zeros((4, 4), np.uint8),
         )  # fmt: skip
+
+
+def test_engine_runs_on_a_bare_machine():
+    """Importing the whole engine pulls in no media library, tracker or web server."""
+    code = """
+import importlib, pkgutil, sys
+import motion_transfer.synth as synth
+for module in pkgutil.iter_modules(synth.__path__):
+    importlib.import_module(f"motion_transfer.synth.{module.name}")
+banned = "av decord scipy skimage ai_edge_litert onnxruntime gradio pymatting imageio_ffmpeg"
+print([name for name in banned.split() if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -142,6 +142,7 @@ def test_loader_batches_rendered_pairs(assets):
     assert batch["visible"].dtype == torch.uint8
 
 
+@pytest.mark.slow
 def test_workers_share_the_stream_without_repeats(assets, samples):
     """Two workers yield groups 0 and 1: the first four scenes, each once."""
     data = RenderedPairs(assets.folder, seed=5, settings=SMALL)
