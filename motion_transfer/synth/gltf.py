@@ -146,8 +146,8 @@ def read_gltf(path: str | os.PathLike[str]) -> Body:
     names = tuple(PARENT)
     nodes: dict[str, int] = {}
     for node in document.order:  # parents first: the joint nearest to the root takes the name
-        if rig_of_node.get(node):
-            nodes.setdefault(rig_of_node[node], node)
+        if name := rig_of_node.get(node):
+            nodes.setdefault(name, node)
     if missing := [name for name in REQUIRED if name not in nodes]:
         raise InputError(
             f"{path}: no joints found for {', '.join(missing)}; rename the joints like those of "
