@@ -45,7 +45,7 @@ class Piece(NamedTuple):
 
 
 PIECES = (
-    Piece("leap", "05_13", 75, 199),
+    Piece("turn", "05_13", 75, 199),
     Piece("kick", "05_09", 86, 200),
     Piece("balance", "49_20", 15, 200),
     Piece("boxing", "02_05", 180, 200),
