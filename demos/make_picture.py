@@ -1,6 +1,6 @@
 """The README's picture: photo, five frames of the dance, the same five of the result.
 
-    make demo && python -m demos.make_picture
+make demo && python -m demos.make_picture
 """
 
 from pathlib import Path
