@@ -65,20 +65,6 @@ class Pair(NamedTuple):
     visible: torch.Tensor
 
 
-def concatenate(first: Pair, second: Pair) -> Pair:
-    """Two pairs' samples, one after the other."""
-
-    def join(a: object, b: object) -> object:
-        if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
-            return torch.cat([a, b])
-        assert isinstance(a, tuple) and isinstance(b, tuple)
-        return type(a)(*(join(x, y) for x, y in zip(a, b, strict=True)))
-
-    pair = join(first, second)
-    assert isinstance(pair, Pair)
-    return pair
-
-
 def make_pair(
     samples: dict[str, torch.Tensor],
     *,
