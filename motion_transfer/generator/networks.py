@@ -39,12 +39,12 @@ class Result(NamedTuple):
 
     flows: one per source photo.
     garment: the target's garment map.
-    picture: the target's colours, alpha and copy gate.
+    picture: the target's colours, alpha and copy gate; None where only garments were asked for.
     """
 
     flows: tuple[PoseFlow, ...]
     garment: Garment
-    picture: Synthesis
+    picture: Synthesis | None
 
 
 class PoseFlowNetworks(nn.Module):

@@ -175,10 +175,10 @@ def ten_part_maps(part: torch.Tensor) -> torch.Tensor:
 
 
 def random_modalities(
-    batch: int, *, drop: float, device: torch.device | str = "cpu"
+    batch: int, *, drop: float, generator: torch.Generator | None = None
 ) -> torch.Tensor:
     """(B, 4) which of the pose maps' channel groups to keep; key points or parts always stay."""
-    keep = (torch.rand(batch, len(CHANNELS), device=device) >= drop).float()
+    keep = (torch.rand(batch, len(CHANNELS), generator=generator) >= drop).float()
     lost = (keep[:, 0] + keep[:, 3]) == 0
     keep[:, 0] = torch.where(lost, 1.0, keep[:, 0])
     return keep
