@@ -138,12 +138,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _make_app() -> tyro.extras.SubcommandApp:
     from motion_transfer.pipeline import transfer
     from motion_transfer.preview import preview, track
+    from motion_transfer.synth import commands
 
     app = tyro.extras.SubcommandApp()
     app.command(_command(transfer, lambda r: f"{r.output}  ({r.num_frames} frames)"))
     app.command(_command(preview, lambda r: f"{r.picture}\n{r.clip}\n{r.joints}"))
     app.command(_command(track, str))
     app.command(name="weights")(_weights)
+    synthetic = tyro.extras.SubcommandApp()
+    for function in (commands.sheet, commands.shards, commands.bench):
+        synthetic.command(function)
+    app.command(synthetic, name="synth", help="Synthetic people: look at them, write, time.")
     return app
 
 

@@ -19,21 +19,10 @@ def over(drawn: Rendition | None, background: np.ndarray) -> np.ndarray:
         (H, W, 3) uint8, a new array.
     """
     image = background.copy()
-    if drawn is None:
-        return image
-    x0, y0, x1, y1 = drawn.box_xyxy
-    _over(image[y0:y1, x0:x1], drawn.rgba.permute(1, 2, 0).cpu().numpy())
+    if drawn is not None:
+        x0, y0, x1, y1 = drawn.box_xyxy
+        _blend(drawn.rgba.permute(1, 2, 0).cpu().numpy(), image[y0:y1, x0:x1])
     return image
-
-
-@numba.njit(cache=True, nogil=True)
-def _over(image: np.ndarray, rgba: np.ndarray) -> None:
-    for y in range(image.shape[0]):
-        for x in range(image.shape[1]):
-            rest = 1 - rgba[y, x, 3]
-            for c in range(3):
-                value = rgba[y, x, c] * 255 + image[y, x, c] * rest + 0.5
-                image[y, x, c] = min(max(value, 0), 255)
 
 
 def straight_rgba(drawn: Rendition | None, size_hw: tuple[int, int]) -> np.ndarray:
@@ -47,3 +36,18 @@ def straight_rgba(drawn: Rendition | None, size_hw: tuple[int, int]) -> np.ndarr
     both = np.concatenate([colour, rgba[..., 3:]], -1)
     image[y0:y1, x0:x1] = np.clip(both * 255 + 0.5, 0, 255).astype(np.uint8)
     return image
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _blend(rgba: np.ndarray, window: np.ndarray) -> None:
+    """(h, w, 4) float32, colour times alpha, over (h, w, 3) uint8 in place; one pass."""
+    height, width = window.shape[:2]
+    for y in range(height):
+        for x in range(width):
+            alpha = rgba[y, x, 3]
+            if alpha <= 0:
+                continue
+            rest = np.float32(1) - alpha
+            for c in range(3):
+                value = rgba[y, x, c] * np.float32(255) + window[y, x, c] * rest + np.float32(0.5)
+                window[y, x, c] = np.uint8(min(max(value, np.float32(0)), np.float32(255)))

@@ -11,6 +11,15 @@ import cv2
 import numpy as np
 
 from motion_transfer import pipeline, sidecar
+from motion_transfer.driver import (
+    Driver,
+    Progress,
+    Sample,
+    calibrate_driver,
+    check_share,
+    parse_person,
+    silent,
+)
 from motion_transfer.errors import InputError, NoPersonError
 from motion_transfer.media.encode import VideoWriter
 from motion_transfer.media.formats import FORMATS
@@ -53,9 +62,10 @@ def preview(
     person: str = "largest",
     source_person: str = "largest",
     smooth: float = 0.5,
+    travel: float = 1.0,
     joints: PathLike | None = None,
     overwrite: bool = False,
-    progress: pipeline.Progress | None = None,
+    progress: Progress | None = None,
 ) -> PreviewResult:
     """Show the retargeted skeleton over the photo before anything is rendered.
 
@@ -70,6 +80,7 @@ def preview(
         person: who drives if there are several: `largest`, a number from the left, or `x,y`.
         source_person: whom to take if the photo shows several, in the same way.
         smooth: 0 (every jitter kept) to 1 (very smooth).
+        travel: how much of the dancer's way to the sides is gone, 0 (on the spot) to 1.
         joints: JSON file with corrected joints of the photo.
         overwrite: replace existing files.
         progress: called with the stage, what is done, and how much there is if known.
@@ -78,7 +89,7 @@ def preview(
         InputError: something given cannot be used.
         FileNotFoundError: there is no such photo or video.
     """
-    report = progress or pipeline.silent
+    report = progress or silent
     clip = Path(output or pipeline.default_output(source, driving).with_suffix(".preview.mp4"))
     if clip.suffix.lower() not in FORMATS:
         raise InputError(f"--output must end in one of {', '.join(FORMATS)}; got {clip.name!r}")
@@ -86,17 +97,18 @@ def preview(
     pipeline.check_inputs(source, driving)
     for path in (clip, picture, places):
         _check_new(path, overwrite)
-    pipeline.check_smooth(smooth)
+    check_share("--smooth", smooth)
+    check_share("--travel", travel)
     corrections = read_corrections(joints) if joints is not None else None
-    driver = pipeline.Driver.open(driving, start, end, fps, person)
+    driver = Driver.open(driving, start, end, fps, person)
     photo = read_photo(source, max_side=pipeline.PRESETS["fast"].max_side)
     pose, _ = locate(
         photo,
-        person=pipeline.parse_person(source_person, "--source-person"),
+        person=parse_person(source_person, "--source-person"),
         corrections=corrections,
     )
     samples = _follow(driver, report)
-    _, retargeting = pipeline.calibrate_driver(iter(samples), driver, pose, smooth, pipeline.silent)
+    _, retargeting = calibrate_driver(iter(samples), driver, pose, smooth, travel, silent)
     seen = driver.stack(samples)
     target = retarget(smooth_track(seen, strength=smooth), retargeting)
 
@@ -135,7 +147,7 @@ def track(
     fps: str = "source",
     person: str = "largest",
     overwrite: bool = False,
-    progress: pipeline.Progress | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Write the dancer's key points as a pose track (NPZ) that `transfer` takes for a video.
 
@@ -158,8 +170,8 @@ def track(
         raise InputError(f"--output must end in .npz, got {path.name}")
     pipeline.check_inputs(None, driving)
     _check_new(path, overwrite)
-    driver = pipeline.Driver.open(driving, start, end, fps, person)
-    samples = _follow(driver, progress or pipeline.silent)
+    driver = Driver.open(driving, start, end, fps, person)
+    samples = _follow(driver, progress or silent)
     if not any(s.pose.present for s in samples):
         raise NoPersonError(
             f"--driving: no person was found in {driver.path.name}; "
@@ -174,9 +186,9 @@ def _check_new(path: Path, overwrite: bool) -> None:
         raise InputError(f"--output: {path} already exists; choose another or --overwrite")
 
 
-def _follow(driver: pipeline.Driver, report: pipeline.Progress) -> list[pipeline.Sample]:
+def _follow(driver: Driver, report: Progress) -> list[Sample]:
     """Every frame's pose, exactly as `transfer` sees it."""
-    samples: list[pipeline.Sample] = []
+    samples: list[Sample] = []
     with Prefetch(driver.samples(), depth=8, name="track") as tracked:
         for sample in tracked:
             samples.append(sample)
@@ -186,9 +198,7 @@ def _follow(driver: pipeline.Driver, report: pipeline.Progress) -> list[pipeline
     return samples
 
 
-def _driver_stills(
-    driver: pipeline.Driver, seen: PoseTrack, moments: np.ndarray
-) -> list[np.ndarray]:
+def _driver_stills(driver: Driver, seen: PoseTrack, moments: np.ndarray) -> list[np.ndarray]:
     """Pictures of the driver, in the size that the track refers to."""
     if driver.track is not None:
         return [np.full((*seen.size_hw, 3), 40, np.uint8)] * len(moments)

@@ -94,7 +94,8 @@ def test_every_argument_of_the_function_is_an_option(run, in_folder: Path, monke
     given = {
         "source": "a.jpg", "driving": "b.mp4", "output": "c.mp4", "start": 1.5, "end": 2.5,
         "fps": "25", "person": "1", "source_person": "10,20", "preset": "hd", "background": "teal",
-        "smooth": 0.25, "generator": "articulated", "matte": "fast", "joints": "j.json",
+        "smooth": 0.25, "travel": 0.5, "generator": "articulated", "matte": "fast",
+        "joints": "j.json",
         "audio": False, "side_by_side": True, "device": "cpu", "seed": 3, "resume": True,
         "overwrite": True,
     }  # fmt: skip

@@ -15,11 +15,14 @@ from demo_clips import DEMOS, dance_frames, write_clip
 from PIL import Image
 
 from motion_transfer import compositing, pipeline, sidecar
+from motion_transfer.driver import parse_fps, parse_person
 from motion_transfer.errors import Cancelled, InputError, NoPersonError
 from motion_transfer.generator.articulated import ArticulatedGenerator
 from motion_transfer.media.decode import probe, read_frames
 from motion_transfer.media.encode import VideoWriter
-from motion_transfer.pipeline import parse_fps, parse_person, transfer
+from motion_transfer.pipeline import transfer
+from motion_transfer.pose.skeleton import INDEX
+from motion_transfer.pose.track import PoseTrack
 from motion_transfer.preview import track
 
 NTSC = Fraction(30000, 1001)
@@ -200,6 +203,23 @@ def test_everything_at_its_best(tmp_path: Path, networks: None) -> None:
     result = transfer(DEMOS / "person.jpg", DEMOS / "dance.mp4", tmp_path / "out.mp4", end=1.0,
                       preset="hd")  # fmt: skip
     assert probe(result.output).num_frames == 30
+
+
+def test_one_of_several_dancers(dance: Path, tmp_path: Path) -> None:
+    # bug: a place is looked up in a picture of another size; numbers count from the wrong side
+    frames = [np.concatenate([f, f[:, ::-1]], 1) for f in dance_frames(6)]
+    large = [np.asarray(Image.fromarray(f).resize((1200, 504))) for f in frames]
+    clip = write_clip(tmp_path / "two.mp4", large)
+
+    def hips(person: str) -> np.ndarray:
+        path = track(clip, tmp_path / f"{person}.npz", person=person)
+        found = PoseTrack.load(path)
+        return found.xy[:, [INDEX["left_hip"], INDEX["right_hip"]], 0].mean() / found.size_hw[1]
+
+    left, right = hips("0"), hips("1")
+    assert left < 0.5 < right
+    assert hips(f"{1200 * right:.0f},250") == pytest.approx(right, abs=0.01)
+    assert hips(f"{1200 * left:.0f},250") == pytest.approx(left, abs=0.01)
 
 
 # --- when things go wrong -------------------------------------------------------------------------

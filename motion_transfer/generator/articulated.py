@@ -13,7 +13,7 @@ a layer is smooth, so it is computed coarsely and interpolated), h w pixels of t
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -52,7 +52,8 @@ from motion_transfer.pose.retarget import px_per_metre
 from motion_transfer.pose.skeleton import INDEX, MIRROR
 from motion_transfer.pose.track import PoseTrack
 
-GRID = 16
+GRID = 12
+AnyMotion = TypeVar("AnyMotion", bound=Motion)
 _MIRROR = [*MIRROR, MIDHIP, NECK, HEAD, HAND_RIGHT, HAND_LEFT]
 DEPTH_HYSTERESIS_M = 0.07
 # A torso seen from the side is this much of its frontal width.
@@ -298,13 +299,15 @@ class ArticulatedGenerator:
             texture = torch.lerp(texture, self._textures["back_of_head"], share)
         return texture
 
-    def _smoothed(self, motion: Motion, nodes: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
+    def _smoothed(
+        self, motion: AnyMotion, nodes: torch.Tensor, frames: torch.Tensor
+    ) -> torch.Tensor:
         """(T, N, 2) photo positions of the nodes, smoothed along the motion."""
         present = motion[frames]
         own = present.source(nodes)
         if self.flow_smoothing <= 0:
             return own
-        last = len(_any_tensor(motion)) - 1
+        last = motion.num_frames - 1
         carried = []
         for step in (-2, -1, 1, 2):
             other = motion[(frames + step).clamp(0, last)]
@@ -404,12 +407,6 @@ def steady_order(nearness: dict[str, float], before: list[str] | None) -> list[s
                 order[i], order[i + 1] = order[i + 1], order[i]
                 changed = True
     return order
-
-
-def _any_tensor(motion: Motion) -> torch.Tensor:
-    if isinstance(motion, Chain):
-        return motion.main.start
-    return motion.centre if isinstance(motion, Head) else motion.centre0  # type: ignore[attr-defined]
 
 
 def _facing(joints: np.ndarray, scale: float | np.ndarray) -> np.ndarray:

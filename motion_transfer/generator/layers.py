@@ -497,6 +497,9 @@ def _make_layer(
 ) -> Layer | None:
     own = labels == number
     nearer = np.isin(labels, [i for i, n in enumerate(NAMES) if _hides(n, name)])
+    if name.endswith("thigh"):  # fingers that no colour tells from a bare thigh
+        fingers = _hand_zone(work, labels) & own
+        own, nearer = own & ~fingers, nearer | fingers
     # hidden by a nearer layer, but surely there
     hull = _hull(own) if name not in LIMBS else work.distance[name] < 0.95
     if name == "torso":  # an arm that hangs beside the body does not hide it
@@ -542,6 +545,17 @@ def _make_layer(
         rgba=rgba.astype(np.float32),
         visible=np.clip(shown, 0, 1).astype(np.float32),
     )
+
+
+def _hand_zone(work: _Working, labels: np.ndarray) -> np.ndarray:
+    """(h, w) bool: where fingers may be, about each hand that is a layer of its own."""
+    zone = np.zeros(labels.shape, bool)
+    for name, limb in LIMBS.items():
+        if name.endswith("lower_arm") and limb.after and (labels == NAMES.index(name)).any():
+            wrist, fingers = (work.joints[j] for j in limb.after)
+            radius = limb.end_radius_m * work.metre
+            zone |= segment_distance(work.grid, wrist, fingers) < 1.3 * radius
+    return zone
 
 
 def _hull(mask: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ be carried over time without sampling an image.
 from __future__ import annotations
 
 import dataclasses
-from typing import Protocol
+from typing import Protocol, Self
 
 import torch
 
@@ -39,10 +39,12 @@ def smoothstep(t: torch.Tensor) -> torch.Tensor:
 class Motion(Protocol):
     """What the maps have in common."""
 
-    def __getitem__(self, frames: torch.Tensor) -> Motion: ...
+    @property
+    def num_frames(self) -> int: ...
+    def __getitem__(self, frames: torch.Tensor) -> Self: ...
     def source(self, x: torch.Tensor) -> torch.Tensor: ...
     def target(self, y: torch.Tensor) -> torch.Tensor: ...
-    def carry(self, x: torch.Tensor, to: Motion) -> torch.Tensor: ...
+    def carry(self, x: torch.Tensor, to: Self) -> torch.Tensor: ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -96,7 +98,7 @@ class Bone:
             source_length=source_length,
         )
 
-    def __getitem__(self, frames: torch.Tensor) -> Bone:
+    def __getitem__(self, frames: torch.Tensor) -> Self:
         names = ("start", "along", "length", "zoom", "stretch")
         return dataclasses.replace(self, **{n: getattr(self, n)[frames] for n in names})
 
@@ -128,7 +130,7 @@ class Bone:
         along = inside / self.stretch + (along - inside) * self.zoom
         return self.start + along * self.along + across * perpendicular(self.along)
 
-    def carry(self, x: torch.Tensor, to: Bone) -> torch.Tensor:
+    def carry(self, x: torch.Tensor, to: Self) -> torch.Tensor:
         along = self.position(x)
         across = dot(x - self.start, perpendicular(self.along))
         ratio = to.zoom / self.zoom
@@ -165,7 +167,11 @@ class Chain:
     end_radius_px: float
     ends_here: bool
 
-    def __getitem__(self, frames: torch.Tensor) -> Chain:
+    @property
+    def num_frames(self) -> int:
+        return len(self.main.start)
+
+    def __getitem__(self, frames: torch.Tensor) -> Self:
         return dataclasses.replace(
             self,
             main=self.main[frames],
@@ -208,11 +214,17 @@ class Chain:
         return self._blend(x, [None if b is None else b.source(x) for b in bones])
 
     def target(self, y: torch.Tensor) -> torch.Tensor:
-        # each bone of the layer, undecided which: the hull of both holds the layer
-        bones = [self.main] if self.after is None else [self.main, self.after]
-        return torch.cat([b.target(y) for b in bones], 1)
+        # by the bone that each point hangs on; by both where they blend
+        main = self.main
+        past = dot(y - main.source_start, main.source_along)[0, :, 0] - main.source_length
+        reach = 2 * self.end_radius_px
+        own = past < reach if self.after is not None and self.ends_here else past < torch.inf
+        points = [main.target(y[:, own])]
+        if self.after is not None and self.ends_here:
+            points.append(self.after.target(y[:, past > -reach]))
+        return torch.cat(points, 1)
 
-    def carry(self, x: torch.Tensor, to: Chain) -> torch.Tensor:
+    def carry(self, x: torch.Tensor, to: Self) -> torch.Tensor:
         pairs = ((self.main, to.main), (self.before, to.before), (self.after, to.after))
         return self._blend(x, [None if a is None or b is None else a.carry(x, b) for a, b in pairs])
 
@@ -235,7 +247,11 @@ class Quad:
     half1: torch.Tensor
     photo: Quad | None = None
 
-    def __getitem__(self, frames: torch.Tensor) -> Quad:
+    @property
+    def num_frames(self) -> int:
+        return len(self.centre0)
+
+    def __getitem__(self, frames: torch.Tensor) -> Self:
         names = ("centre0", "centre1", "half0", "half1")
         return dataclasses.replace(self, **{n: getattr(self, n)[frames] for n in names})
 
@@ -267,7 +283,7 @@ class Quad:
         assert self.photo is not None
         return self.at(*self.photo.solve(y))
 
-    def carry(self, x: torch.Tensor, to: Quad) -> torch.Tensor:
+    def carry(self, x: torch.Tensor, to: Self) -> torch.Tensor:
         return to.at(*self.solve(x))
 
 
@@ -292,7 +308,11 @@ class Head:
     photo_up: torch.Tensor
     torso: Quad | None
 
-    def __getitem__(self, frames: torch.Tensor) -> Head:
+    @property
+    def num_frames(self) -> int:
+        return len(self.centre)
+
+    def __getitem__(self, frames: torch.Tensor) -> Self:
         names = ("centre", "up", "neck", "zoom")
         return dataclasses.replace(
             self,
@@ -317,9 +337,14 @@ class Head:
 
     def target(self, y: torch.Tensor) -> torch.Tensor:
         own = self.centre + self._turn(y - self.photo_centre, self.photo_up, self.up) * self.zoom
-        return own if self.torso is None else torch.cat([own, self.torso.target(y)], 1)
+        if self.torso is None or self.torso.photo is None:
+            return own
+        neck = self.torso.photo.centre1
+        height = dot(y - neck, self.photo_up)[0, :, 0]
+        span = dot(self.photo_centre - neck, self.photo_up).clamp_min(1.0)[0, 0, 0]
+        return torch.cat([own[:, height > -0.2 * span], self.torso.target(y[:, height < span])], 1)
 
-    def carry(self, x: torch.Tensor, to: Head) -> torch.Tensor:
+    def carry(self, x: torch.Tensor, to: Self) -> torch.Tensor:
         own = to.centre + self._turn(x - self.centre, self.up, to.up) * (to.zoom / self.zoom)
         if self.torso is None or to.torso is None:
             return own

@@ -100,8 +100,8 @@ def scene_plate(frames: Sequence[np.ndarray], masks: Sequence[np.ndarray]) -> np
             warnings.simplefilter("ignore", RuntimeWarning)  # pixels that are always hidden
             middle = np.nanmedian(strip, axis=0)
         plate[rows] = np.nan_to_num(middle).astype(np.uint8)
-    always = hidden.all(0)
-    return make_plate(plate, always.astype(np.float32)) if always.any() else plate
+    always = np.asarray(hidden.all(0))
+    return make_plate(plate, np.asarray(always, np.float32)) if always.any() else plate
 
 
 def cover(picture: np.ndarray, size_hw: tuple[int, ...]) -> np.ndarray:

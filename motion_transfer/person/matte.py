@@ -110,6 +110,7 @@ def estimate_matte(
                 "use a photo in which one person is large and clear"
             )
     coarse = _run_on_crop(session, rgb, hint)
+    del session  # hundreds of MB, and the edges need as much again
     if person_mask is not None:
         inside = person_mask > 0.5
         both = np.count_nonzero(inside & (coarse > 0.5))

@@ -68,6 +68,7 @@ class Retargeting:
         anchors: what may tie the driver's place to the photo's, of "neck", "hips", "feet": where
             each is by default, driver pixels (2,). The last one that is known in a frame counts.
         motion_scale: photo pixels for one pixel of the driver's root motion.
+        travel: share of the driver's way to the sides that is gone.
         scale_reference: driver pixels for a metre, by default.
         photo_px_per_metre: size of the photographed person.
         offset_x: shift that puts the usual place of the hips onto the photo's.
@@ -84,6 +85,7 @@ class Retargeting:
     ground_y: float | None
     anchors: dict[str, np.ndarray]
     motion_scale: float
+    travel: float
     scale_reference: float
     photo_px_per_metre: float
     offset_x: float
@@ -97,12 +99,13 @@ def margin_frames(fps: float) -> int:
     return _half_width(SCALE_SIGMA_SECONDS, fps) + int(np.ceil(2 * BLEND_SECONDS * fps)) + 1
 
 
-def calibrate(track: PoseTrack, photo: PoseTrack) -> Retargeting:
+def calibrate(track: PoseTrack, photo: PoseTrack, *, travel: float = 1.0) -> Retargeting:
     """Measure driver and photo against each other.
 
     Args:
         track: the driver in a calibration window (ten seconds are plenty), smoothed.
         photo: the photographed person, a track of one frame.
+        travel: how much of the driver's way to the sides is gone, 0 (on the spot) to 1.
 
     Raises:
         NoPersonError: the window or the photo has no usable person.
@@ -144,6 +147,7 @@ def calibrate(track: PoseTrack, photo: PoseTrack) -> Retargeting:
         ground_y=float(np.nanmax(photo.xy[0, _FEET, 1])) if feet_shown else None,
         anchors=_reference_anchors(track, joints, known, scale, photo_known, feet_shown),
         motion_scale=motion_scale,
+        travel=travel,
         scale_reference=reference,
         photo_px_per_metre=photo_scale,
         offset_x=0.0,
@@ -259,6 +263,7 @@ def _root(
     for kind, reference in to.anchors.items():
         usable = _anchor_known(known, kind)
         moved = (_anchor(joints, kind, scale) - reference) * to.motion_scale
+        moved[:, 0] *= to.travel
         moved = _hold(moved, usable) + np.array([to.offset_x, 0.0])
         if kind == "feet" and to.ground_y is not None:
             foot = (_support(joints, scale)[..., None] * placed[:, _FEET, :2]).sum(1)
@@ -278,7 +283,7 @@ def _root(
 def _anchor_known(known: np.ndarray, kind: str) -> np.ndarray:
     """(T,) bool."""
     if kind == "feet":
-        return known[:, _FEET].all(1)
+        return np.asarray(known[:, _FEET].all(1))
     return known[:, MIDHIP if kind == "hips" else NECK]
 
 

@@ -28,6 +28,7 @@ from motion_transfer.synth.body import (
     vertex_parts,
     weld,
 )
+from motion_transfer.synth.bvh import read_bvh
 from motion_transfer.synth.exr import read_exr
 from motion_transfer.synth.labels import (
     DRESSES,
@@ -90,6 +91,7 @@ class Assets:
         self._index = {entry["name"]: k for k, entry in enumerate(self._avatars)}
         self._wig_of: dict[str, str] = json.loads((self.folder / "wigs.json").read_text())
         self._separate = {p.stem: p for p in sorted(self.folder.glob("MH_*.npz"))}
+        self._own_clips = {p.stem: p for p in sorted((self.folder / "bvh").glob("*.bvh"))}
         self.environments = tuple(sorted(p.stem for p in (self.folder / "hdri").glob("*.exr")))
 
     def body_names(self, split: Split | None = None) -> list[str]:
@@ -99,7 +101,7 @@ class Assets:
 
     def clip_names(self, split: Split | None = None) -> list[str]:
         """Names of the motion clips of a split (None: all), in the pack's order."""
-        names = [str(n).removesuffix(".bvh") for n in self._motion["ids"]]
+        names = [str(n).removesuffix(".bvh") for n in self._motion["ids"]] + sorted(self._own_clips)
         return [n for n in names if split is None or split_of_clip(n) == split]
 
     def body(self, name: str) -> Body:
@@ -120,6 +122,8 @@ class Assets:
         Raises:
             KeyError: the pack has no clip of that name.
         """
+        if name in self._own_clips:
+            return read_bvh(self._own_clips[name])
         motion = self._motion
         names = self.clip_names()
         if name not in names:

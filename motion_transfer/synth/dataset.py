@@ -153,7 +153,10 @@ class ShardPairs(IterableDataset[Tensors]):
 def make_loader(
     dataset: IterableDataset[Tensors], *, batch_size: int, num_workers: int
 ) -> DataLoader[Tensors]:
-    """A loader with pinned memory where CUDA is at hand; workers live as long as it does."""
+    """A loader with pinned memory where CUDA is at hand; workers live as long as it does.
+
+    Workers are spawned: forked ones hang when the parent has used OpenCV's threads before.
+    """
     return DataLoader(
         dataset,
         batch_size=batch_size,
@@ -161,6 +164,7 @@ def make_loader(
         pin_memory=torch.cuda.is_available(),
         persistent_workers=num_workers > 0,
         prefetch_factor=4 if num_workers else None,
+        multiprocessing_context="spawn" if num_workers else None,
     )
 
 

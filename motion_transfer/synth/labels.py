@@ -25,6 +25,9 @@ LABEL_SIZE = 256
 _SKIN_SPREAD = np.array([45.0, 11.0, 13.0])
 _SKIN_LIMIT = 1.5
 _DEFAULT_WAIST_M = 0.98
+_TILES = 3
+_SHOE_TILE = 2
+"""Bodies with separate garments have 3 x 3 tiles: body, outfit, shoes, hair, eyes."""
 _SAME_CLOTH = 13.0
 
 
@@ -177,10 +180,10 @@ def label_tiles(
     """
     label = np.zeros((LABEL_SIZE, LABEL_SIZE), np.uint8)
     garment = triangles[material[triangles[:, 0]] == GARMENT]
-    shoe_y = 0.16
     for t in garment:
         height = vertices[t, 1].mean()
-        if height < shoe_y:
+        middle = uv[t].mean(0) * _TILES
+        if int(middle[1]) * _TILES + int(middle[0]) == _SHOE_TILE:
             kind = "shoes"
         elif one_piece:
             kind = "dress"

@@ -22,36 +22,34 @@ NEAR_LIMIT_M = 0.05
 """Triangles with a corner nearer to the camera than this are not drawn."""
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def skin(vertices, normals, uv, joints, weights, turns, offsets, out):
     """Linear blend skinning, v' = sum of w (turn v + offset), to packed vertices `out` (V, 8)."""
     for v in range(vertices.shape[0]):
         p0, p1, p2 = vertices[v, 0], vertices[v, 1], vertices[v, 2]
         n0, n1, n2 = normals[v, 0], normals[v, 1], normals[v, 2]
         w = weights[v, 0]
-        m = turns[joints[v, 0]]
-        o = offsets[joints[v, 0]]
-        a00, a01, a02 = w * m[0, 0], w * m[0, 1], w * m[0, 2]
-        a10, a11, a12 = w * m[1, 0], w * m[1, 1], w * m[1, 2]
-        a20, a21, a22 = w * m[2, 0], w * m[2, 1], w * m[2, 2]
-        x, y, z = w * o[0], w * o[1], w * o[2]
+        q = joints[v, 0]
+        a00, a01, a02 = w * turns[q, 0, 0], w * turns[q, 0, 1], w * turns[q, 0, 2]
+        a10, a11, a12 = w * turns[q, 1, 0], w * turns[q, 1, 1], w * turns[q, 1, 2]
+        a20, a21, a22 = w * turns[q, 2, 0], w * turns[q, 2, 1], w * turns[q, 2, 2]
+        x, y, z = w * offsets[q, 0], w * offsets[q, 1], w * offsets[q, 2]
         for k in range(1, 4):
             w = weights[v, k]
             if w > np.float32(0.0):
-                m = turns[joints[v, k]]
-                o = offsets[joints[v, k]]
-                a00 += w * m[0, 0]
-                a01 += w * m[0, 1]
-                a02 += w * m[0, 2]
-                a10 += w * m[1, 0]
-                a11 += w * m[1, 1]
-                a12 += w * m[1, 2]
-                a20 += w * m[2, 0]
-                a21 += w * m[2, 1]
-                a22 += w * m[2, 2]
-                x += w * o[0]
-                y += w * o[1]
-                z += w * o[2]
+                q = joints[v, k]
+                a00 += w * turns[q, 0, 0]
+                a01 += w * turns[q, 0, 1]
+                a02 += w * turns[q, 0, 2]
+                a10 += w * turns[q, 1, 0]
+                a11 += w * turns[q, 1, 1]
+                a12 += w * turns[q, 1, 2]
+                a20 += w * turns[q, 2, 0]
+                a21 += w * turns[q, 2, 1]
+                a22 += w * turns[q, 2, 2]
+                x += w * offsets[q, 0]
+                y += w * offsets[q, 1]
+                z += w * offsets[q, 2]
         out[v, 0] = a00 * p0 + a01 * p1 + a02 * p2 + x
         out[v, 1] = a10 * p0 + a11 * p1 + a12 * p2 + y
         out[v, 2] = a20 * p0 + a21 * p1 + a22 * p2 + z
@@ -66,7 +64,7 @@ def skin(vertices, normals, uv, joints, weights, turns, offsets, out):
         out[v, 7] = uv[v, 1]
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def project(packed, eye, turn, focal, centre_x, centre_y, screen):
     """Perspective projection to screen space; `near` is 1 / depth, 0 behind the eye."""
     for v in range(packed.shape[0]):
@@ -85,7 +83,7 @@ def project(packed, eye, turn, focal, centre_x, centre_y, screen):
         screen[v, 3] = 0
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def project_light(packed, frame, screen):
     """Orthographic projection by `frame` (3, 4): screen x, screen y, nearness."""
     for v in range(packed.shape[0]):
@@ -95,7 +93,15 @@ def project_light(packed, frame, screen):
         screen[v, 3] = 0
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy", inline="always")
+def _alpha(image, u, v):
+    """The alpha of the texel at a UV."""
+    row = min(max(int(v * image.shape[0]), 0), image.shape[0] - 1)
+    column = min(max(int(u * image.shape[1]), 0), image.shape[1] - 1)
+    return image[row, column, 3]
+
+
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def rasterise(screen, triangles, material, uv, colour, wig, cut_low, cut_step, zbuffer, ids):
     """Fill `zbuffer` (nearness, 0 = empty) and `ids` (triangle, -1 = empty); both are cleared.
 
@@ -157,17 +163,14 @@ def rasterise(screen, triangles, material, uv, colour, wig, cut_low, cut_step, z
                     scale = one / (qa + qb + qc)
                     u = (qa * uv[a, 0] + qb * uv[b, 0] + qc * uv[c, 0]) * scale
                     v = (qa * uv[a, 1] + qb * uv[b, 1] + qc * uv[c, 1]) * scale
-                    image = wig if kind == 1 else colour
-                    row = min(max(int(v * image.shape[0]), 0), image.shape[0] - 1)
-                    column = min(max(int(u * image.shape[1]), 0), image.shape[1] - 1)
                     limit = cut_low + cut_step * (2 * ((i + j) & 1) + (j & 1))
-                    if image[row, column, 3] < limit:
+                    if (_alpha(wig, u, v) if kind == 1 else _alpha(colour, u, v)) < limit:
                         continue
                 zbuffer[j, i] = near
                 ids[j, i] = t
 
 
-@numba.njit(cache=True, fastmath=_FAST, inline="always")
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy", inline="always")
 def corner_weights(screen, a, b, c, x, y):
     """Barycentric weights of a screen position."""
     x0, y0 = screen[a, 0], screen[a, 1]
@@ -180,21 +183,22 @@ def corner_weights(screen, a, b, c, x, y):
     return np.float32(1.0) - wb - wc, wb, wc
 
 
-@numba.njit(cache=True, fastmath=_FAST, inline="always")
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy", inline="always")
 def _faces_away(screen, a, b, c):
     """Whether the inside of a triangle is seen (corners run counter-clockwise outside)."""
     x0, y0 = screen[a, 0], screen[a, 1]
     return (screen[b, 0] - x0) * (screen[c, 1] - y0) > (screen[c, 0] - x0) * (screen[b, 1] - y0)
 
 
-@numba.njit(cache=True, fastmath=_FAST, inline="always")
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy", inline="always")
 def _bilinear(image, u, v):
     """Colour of an 8-bit image at a UV, in [0, 1]."""
     height, width = image.shape[0], image.shape[1]
     x = u * np.float32(width) - np.float32(0.5)
     y = v * np.float32(height) - np.float32(0.5)
-    x0 = math.floor(x)
-    y0 = math.floor(y)
+    # UV is in [0, 1], so both are above -1; floor() would be a call to the C library.
+    x0 = int(x + np.float32(1.0)) - 1
+    y0 = int(y + np.float32(1.0)) - 1
     fx = x - np.float32(x0)
     fy = y - np.float32(y0)
     x1 = min(max(x0 + 1, 0), width - 1)
@@ -206,38 +210,44 @@ def _bilinear(image, u, v):
     c = fy * scale - d
     b = fx * scale - d
     a = scale - b - c - d
-    p, q, r, s = image[y0, x0], image[y0, x1], image[y1, x0], image[y1, x1]
     return (
-        a * p[0] + b * q[0] + c * r[0] + d * s[0],
-        a * p[1] + b * q[1] + c * r[1] + d * s[1],
-        a * p[2] + b * q[2] + c * r[2] + d * s[2],
+        a * image[y0, x0, 0] + b * image[y0, x1, 0] + c * image[y1, x0, 0] + d * image[y1, x1, 0],
+        a * image[y0, x0, 1] + b * image[y0, x1, 1] + c * image[y1, x0, 1] + d * image[y1, x1, 1],
+        a * image[y0, x0, 2] + b * image[y0, x1, 2] + c * image[y1, x0, 2] + d * image[y1, x1, 2],
     )
 
 
-@numba.njit(cache=True, fastmath=_FAST, inline="always")
-def lit_share(shadow, frame, x, y, z, radius, bias):
-    """Share of a (2 radius + 1)^2 neighbourhood of the shadow map that does not block the light.
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy", inline="always")
+def lit_share(shadows, frames, k, x, y, z, radius, bias):
+    """Share of a neighbourhood of light k's shadow map that does not block the light.
 
-    `radius` is in shadow-map pixels and may be fractional; 9 taps are taken.
+    `radius` is in shadow-map pixels and may be fractional; 5 taps are taken.
     """
-    sx = frame[0, 0] * x + frame[0, 1] * y + frame[0, 2] * z + frame[0, 3]
-    sy = frame[1, 0] * x + frame[1, 1] * y + frame[1, 2] * z + frame[1, 3]
-    near = frame[2, 0] * x + frame[2, 1] * y + frame[2, 2] * z + frame[2, 3] + bias
-    size = shadow.shape[0]
+    sx = frames[k, 0, 0] * x + frames[k, 0, 1] * y + frames[k, 0, 2] * z + frames[k, 0, 3]
+    sy = frames[k, 1, 0] * x + frames[k, 1, 1] * y + frames[k, 1, 2] * z + frames[k, 1, 3]
+    near = frames[k, 2, 0] * x + frames[k, 2, 1] * y + frames[k, 2, 2] * z + frames[k, 2, 3] + bias
+    size = shadows.shape[1]
     margin = radius + np.float32(1.5)
     if sx < margin or sy < margin or sx > size - 1 - margin or sy > size - 1 - margin:
         return np.float32(1.0)
     count = np.float32(0.0)
-    for j in range(-1, 2):
-        row = int(sy + np.float32(j) * radius + np.float32(0.5))
-        for i in range(-1, 2):
-            column = int(sx + np.float32(i) * radius + np.float32(0.5))
-            if shadow[row, column] <= near:
-                count += np.float32(1.0)
-    return count * np.float32(1.0 / 9.0)
+    half = np.float32(0.5)
+    if shadows[k, int(sy + half), int(sx + half)] <= near:
+        count += np.float32(1.0)
+    # The corners, turned by a fixed angle so that rows of the map do not show.
+    a, b = np.float32(0.92) * radius, np.float32(0.39) * radius
+    if shadows[k, int(sy + b + half), int(sx + a + half)] <= near:
+        count += np.float32(1.0)
+    if shadows[k, int(sy - b + half), int(sx - a + half)] <= near:
+        count += np.float32(1.0)
+    if shadows[k, int(sy + a + half), int(sx - b + half)] <= near:
+        count += np.float32(1.0)
+    if shadows[k, int(sy - a + half), int(sx + b + half)] <= near:
+        count += np.float32(1.0)
+    return count * np.float32(0.2)
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def shade(
     screen, packed, triangles, material, ids,
     colour, normal_map, wig, gloss, to_linear,
@@ -279,15 +289,14 @@ def shade(
             wa *= scale
             wb *= scale
             wc *= scale
-            pa, pb, pc = packed[a], packed[b], packed[c]
-            u = wa * pa[6] + wb * pb[6] + wc * pc[6]
-            v = wa * pa[7] + wb * pb[7] + wc * pc[7]
-            px = wa * pa[0] + wb * pb[0] + wc * pc[0]
-            py = wa * pa[1] + wb * pb[1] + wc * pc[1]
-            pz = wa * pa[2] + wb * pb[2] + wc * pc[2]
-            nx = wa * pa[3] + wb * pb[3] + wc * pc[3]
-            ny = wa * pa[4] + wb * pb[4] + wc * pc[4]
-            nz = wa * pa[5] + wb * pb[5] + wc * pc[5]
+            u = wa * packed[a, 6] + wb * packed[b, 6] + wc * packed[c, 6]
+            v = wa * packed[a, 7] + wb * packed[b, 7] + wc * packed[c, 7]
+            px = wa * packed[a, 0] + wb * packed[b, 0] + wc * packed[c, 0]
+            py = wa * packed[a, 1] + wb * packed[b, 1] + wc * packed[c, 1]
+            pz = wa * packed[a, 2] + wb * packed[b, 2] + wc * packed[c, 2]
+            nx = wa * packed[a, 3] + wb * packed[b, 3] + wc * packed[c, 3]
+            ny = wa * packed[a, 4] + wb * packed[b, 4] + wc * packed[c, 4]
+            nz = wa * packed[a, 5] + wb * packed[b, 5] + wc * packed[c, 5]
             scale = one / math.sqrt(nx * nx + ny * ny + nz * nz + np.float32(1e-20))
             nx *= scale
             ny *= scale
@@ -312,15 +321,15 @@ def shade(
                 m0 = (m0 * two - one) * bump
                 m1 = (m1 * two - one) * bump
                 m2 = m2 * two - one
-                d1u, d1v = pb[6] - pa[6], pb[7] - pa[7]
-                d2u, d2v = pc[6] - pa[6], pc[7] - pa[7]
+                d1u, d1v = packed[b, 6] - packed[a, 6], packed[b, 7] - packed[a, 7]
+                d2u, d2v = packed[c, 6] - packed[a, 6], packed[c, 7] - packed[a, 7]
                 det = d1u * d2v - d2u * d1v
                 if det != zero:
                     hand = one if det > zero else -one
                     f1, f2 = d2v * hand, d1v * hand
-                    tx = (pb[0] - pa[0]) * f1 - (pc[0] - pa[0]) * f2
-                    ty = (pb[1] - pa[1]) * f1 - (pc[1] - pa[1]) * f2
-                    tz = (pb[2] - pa[2]) * f1 - (pc[2] - pa[2]) * f2
+                    tx = (packed[b, 0] - packed[a, 0]) * f1 - (packed[c, 0] - packed[a, 0]) * f2
+                    ty = (packed[b, 1] - packed[a, 1]) * f1 - (packed[c, 1] - packed[a, 1]) * f2
+                    tz = (packed[b, 2] - packed[a, 2]) * f1 - (packed[c, 2] - packed[a, 2]) * f2
                     along = tx * nx + ty * ny + tz * nz
                     tx -= along * nx
                     ty -= along * ny
@@ -373,7 +382,7 @@ def shade(
                 facing = nx * lx + ny * ly + nz * lz
                 if facing <= zero:
                     continue
-                seen = lit_share(shadows[k], frames[k], ox, oy, oz, radius, bias)
+                seen = lit_share(shadows, frames, k, ox, oy, oz, radius, bias)
                 if seen <= zero:
                     continue
                 diffuse = facing * seen
@@ -405,7 +414,7 @@ def shade(
             out[j, i, 3] = one
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def resolve(samples, factor, out):
     """Average the samples around each pixel: `out` (H, W, 4), a box with halved edges if even.
 
@@ -415,8 +424,24 @@ def resolve(samples, factor, out):
     edge = np.float32(1.0) if factor % 2 else np.float32(0.5)
     step = np.float32(1.0) / np.float32(factor)
     one, zero = np.float32(1.0), np.float32(0.0)
+    height, width = samples.shape[0], samples.shape[1]
+    first, last, left, right = height, -1, width, -1
+    for j in range(height):
+        for i in range(width):
+            if samples[j, i, 3] > zero:
+                first, last = min(first, j), max(last, j)
+                left, right = min(left, i), max(right, i)
     for row in range(out.shape[0]):
         for column in range(out.shape[1]):
+            out[row, column, 0] = zero
+            out[row, column, 1] = zero
+            out[row, column, 2] = zero
+            out[row, column, 3] = zero
+    # A pixel's samples are factor * row .. factor * row + 2 half.
+    low_row, high_row = max(0, (first - 2 * half) // factor), last // factor + 1
+    low_column, high_column = max(0, (left - 2 * half) // factor), right // factor + 1
+    for row in range(low_row, min(high_row, out.shape[0])):
+        for column in range(low_column, min(high_column, out.shape[1])):
             r, g, b, covered, lit = zero, zero, zero, zero, zero
             for q in range(2 * half + 1):
                 j = row * factor + q
@@ -438,14 +463,9 @@ def resolve(samples, factor, out):
                 out[row, column, 1] = g * scale
                 out[row, column, 2] = b * scale
                 out[row, column, 3] = min(covered, one)
-            else:
-                out[row, column, 0] = zero
-                out[row, column, 1] = zero
-                out[row, column, 2] = zero
-                out[row, column, 3] = zero
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def encode(linear, table, out):
     """sRGB-encode non-negative linear light: `out` in [0, 255]; `table` is over square roots."""
     last = np.float32(table.shape[0] - 1)
@@ -455,13 +475,12 @@ def encode(linear, table, out):
         flat_out[k] = table[int(math.sqrt(value) * last + np.float32(0.5))]
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def ground_light(
     turn, focal, centre_x, centre_y, eye, ground_y, light_directions, light_colours,
-    ambient_level, shadows, frames,
-    radius, bias, contacts, contact_reach, out,
+    ambient_level, shadows, frames, radius, bias, contacts, contact_reach, stride, out,
 ):  # fmt: skip
-    """Share of the light that reaches the floor seen by each pixel: `out` (H, W), 1 elsewhere.
+    """Share of the light that reaches the floor at every `stride`-th pixel: `out`, 1 elsewhere.
 
     Lights and shadows are as for `shade`; `ambient_level` is the irradiance / pi of the floor
     without them, `contacts` (N, 4) x, z, radius, height above the floor of what blocks ambient
@@ -478,8 +497,8 @@ def ground_light(
     for row in range(out.shape[0]):
         for column in range(out.shape[1]):
             out[row, column] = one
-            x = (np.float32(column) - centre_x) / focal
-            y = (np.float32(row) - centre_y) / focal
+            x = (np.float32(column * stride) - centre_x) / focal
+            y = (np.float32(row * stride) - centre_y) / focal
             down = turn[0, 1] * x + turn[1, 1] * y + turn[2, 1]
             if down > np.float32(-1e-5):
                 continue
@@ -501,12 +520,12 @@ def ground_light(
                 facing = light_directions[k, 1]
                 if facing > zero:
                     power = light_colours[k, 0] + light_colours[k, 1] + light_colours[k, 2]
-                    seen = lit_share(shadows[k], frames[k], x, ground_y, z, radius, bias)
+                    seen = lit_share(shadows, frames, k, x, ground_y, z, radius, bias)
                     light += facing * power * seen / np.float32(3.0)
             out[row, column] = light / full
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def surface(
     screen, uv, triangles, material, part, label, ids, factor,
     out_uv, out_depth, out_part, out_parse,
@@ -566,7 +585,7 @@ def surface(
             out_parse[j, i] = parse
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def flow_between(
     screen, triangles, ids, factor, other_screen, other_near, other_ids, other_factor,
     tolerance, out_flow, out_visible,
@@ -609,8 +628,10 @@ def flow_between(
             near = (wa * near_a + wb * near_b + wc * near_c) * scale
             out_flow[j, i, 0] = (x - np.float32(other_middle)) * per_pixel - np.float32(i)
             out_flow[j, i, 1] = (y - np.float32(other_middle)) * per_pixel - np.float32(j)
-            column, row = math.floor(x + half), math.floor(y + half)
-            if column < 0 or row < 0 or column >= other_width or row >= other_height:
+            if x < -half or y < -half:
+                continue
+            column, row = int(x + half), int(y + half)
+            if column >= other_width or row >= other_height:
                 continue
             if other_ids[row, column] < 0:
                 continue
@@ -627,7 +648,7 @@ def flow_between(
                 out_visible[j, i] = 1
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def compose(rgba, ground, backdrop, out):
     """Person over background: `out` (H, W, 3) linear RGB."""
     one = np.float32(1.0)
@@ -638,7 +659,7 @@ def compose(rgba, ground, backdrop, out):
                 out[j, i, k] = rgba[j, i, k] + seen * backdrop[j, i, k]
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def develop(linear, factors, contrast, luma_noise, chroma_noise, noise, table, out):
     """Linear light to an 8-bit picture: exposure, sRGB, S curve, noise (see `photo.Look`)."""
     last = np.float32(table.shape[0] - 1)
@@ -655,7 +676,7 @@ def develop(linear, factors, contrast, luma_noise, chroma_noise, noise, table, o
                 out[j, i, k] = int(min(max(x + np.float32(0.5), zero), top))
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def part_extents(packed, part, num_parts):
     """(num_parts, 4): mean x, mean z, lowest y and number of the vertices of each part."""
     out = np.zeros((num_parts, 4), np.float32)
@@ -670,4 +691,18 @@ def part_extents(packed, part, num_parts):
         if out[p, 3] > 0:
             out[p, 0] /= out[p, 3]
             out[p, 1] /= out[p, 3]
+    return out
+
+
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
+def bounds(packed):
+    """(2, 3): lowest and highest position of the vertices."""
+    out = np.empty((2, 3), np.float32)
+    for k in range(3):
+        out[0, k] = packed[0, k]
+        out[1, k] = packed[0, k]
+    for v in range(packed.shape[0]):
+        for k in range(3):
+            out[0, k] = min(out[0, k], packed[v, k])
+            out[1, k] = max(out[1, k], packed[v, k])
     return out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import cv2
 import numpy as np
 
 from motion_transfer.synth import raster
@@ -130,7 +131,8 @@ def light_view(
         bump: strength of the normal map.
         gloss: (5,) highlight strength per material.
         shadow_size: side of the shadow maps in pixels.
-        half_rate: light every other sample only (for `factor` 2: two per pixel, not four).
+        half_rate: light every other sample only (for `factor` 2: two per pixel, not four), and
+            every fourth pixel of the floor.
     """
     texture = texture or body.texture
     shadows, frames, texel_m = shadow_maps(body, packed, lighting, texture, shadow_size)
@@ -147,17 +149,23 @@ def light_view(
     )  # fmt: skip
     rgba = np.empty((*view.size_hw, 4), np.float32)
     raster.resolve(samples, view.factor, rgba)
-    ground = np.ones(view.size_hw, np.float32)
+    height, width = view.size_hw
+    ground = np.ones((height, width), np.float32)
     if ground_y is not None:
         up = float(lighting.ambient.mean(1) @ (_BANDS * [1, 1, 0, 0, 0, 0, -1, 0, -1]))
+        stride = 2 if half_rate else 1
+        coarse = np.empty((-(-height // stride), -(-width // stride)), np.float32)
         raster.ground_light(
             camera.turn.astype(np.float32), np.float32(camera.focal_px),
             np.float32(camera.centre_xy[0]), np.float32(camera.centre_xy[1]), eye,
             np.float32(ground_y), lighting.directions, lighting.colours,
             np.float32(max(up, 0.0)), shadows, frames, radius * np.float32(1.5), bias,
             np.zeros((0, 4), np.float32) if contacts is None else contacts.astype(np.float32),
-            np.float32(0.35), ground,
+            np.float32(0.35), stride, coarse,
         )  # fmt: skip
+        ground = coarse
+        if stride > 1:
+            ground = np.asarray(cv2.resize(coarse, (width, height)))
     return Layer(rgba=rgba, ground=ground)
 
 
@@ -169,8 +177,7 @@ def shadow_maps(
     Returns:
         (L, S, S) float32 nearness, (L, 3, 4) float32 projections, size of a texel in metres.
     """
-    points = packed[:, :3]
-    low, high = points.min(0), points.max(0)
+    low, high = raster.bounds(packed).astype(np.float64)
     middle = (low + high) / 2
     half = float(np.linalg.norm(high - low)) / 2 * 1.04 + 0.02
     scale = (size - 1) / (2 * half)

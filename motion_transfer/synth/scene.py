@@ -26,7 +26,7 @@ from motion_transfer.synth.shape import random_shape, reshape
 
 _YAWS = 16
 _POOL_BODIES = 16
-_POOL_GROUPS = 96
+_POOL_GROUPS = 64
 """Loading a body costs as much as twenty pictures: this many groups share so many bodies."""
 _TRUNK_JOINTS = ("Hips", "LeftArm", "RightArm", "Head", "LeftUpLeg", "RightUpLeg")
 
@@ -53,7 +53,7 @@ class SceneSettings:
 
     size_hw: tuple[int, int] = (256, 192)
     num_targets: int = 1
-    group: int = 8
+    group: int = 16
     height_share: tuple[float, float] = (0.68, 0.98)
     close_up: float = 0.15
     same_frame: float = 0.06

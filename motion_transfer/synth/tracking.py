@@ -1,10 +1,9 @@
 """Make exact key points look like a tracker's: BlazePose's biases and errors.
 
-The figures were measured by running BlazePose (full) on 64 renders of held-out people at 384
-pixels and are in units of the torso (neck to middle of the hips): the robust spread of each
-joint's error after its median is taken away, with a heavy tail of a tenth of the joints at three
-times the spread. Ears, nose, knees, ankles and toes are defined a little differently; those
-offsets are in `shift_torso`.
+The figures were measured by `benchmarks.synth_tracker` (BlazePose full on 200 renders of held-out
+people at 512 x 384) and are in units of the torso (neck to middle of the hips): the median offset
+of each joint, because ears, nose, thumbs or toes are defined a little differently, and the robust
+spread around it. The errors have a heavy tail: a tenth of the joints at three times the spread.
 """
 
 from __future__ import annotations
@@ -16,15 +15,19 @@ import numpy as np
 from motion_transfer.synth.rig import KEYPOINTS
 
 _SPREAD = {
-    "nose": (0.018, 0.018), "neck": (0.02, 0.02), "eye": (0.015, 0.015), "ear": (0.02, 0.02),
-    "mouth": (0.018, 0.018), "shoulder": (0.03, 0.03), "elbow": (0.035, 0.05),
-    "wrist": (0.027, 0.027), "hand": (0.028, 0.028), "index": (0.03, 0.03),
-    "pinky": (0.03, 0.03), "thumb": (0.03, 0.03), "hip": (0.03, 0.06), "knee": (0.028, 0.05),
-    "ankle": (0.035, 0.07), "heel": (0.045, 0.06), "toe": (0.07, 0.055),
+    "nose": (0.026, 0.028), "neck": (0.025, 0.025), "eye": (0.018, 0.019), "ear": (0.044, 0.043),
+    "mouth": (0.022, 0.026), "shoulder": (0.034, 0.034), "elbow": (0.036, 0.045),
+    "wrist": (0.030, 0.034), "hand": (0.035, 0.035), "index": (0.047, 0.041),
+    "pinky": (0.056, 0.042), "thumb": (0.060, 0.072), "hip": (0.033, 0.055),
+    "knee": (0.036, 0.048), "ankle": (0.033, 0.072), "heel": (0.054, 0.104),
+    "toe": (0.078, 0.050),
 }  # fmt: skip
+# Offsets: away from the middle of a body seen from the front, and down.
 _SHIFT = {
-    "nose": (0.0, -0.038), "ear": (0.066, 0.05), "knee": (0.0, -0.02), "ankle": (0.0, -0.02),
-    "toe": (0.0, 0.045),
+    "nose": (0.0, -0.048), "eye": (0.0, -0.015), "ear": (-0.064, 0.036), "mouth": (0.0, -0.027),
+    "shoulder": (-0.008, -0.025), "knee": (0.0, -0.028), "ankle": (0.0, -0.032),
+    "heel": (0.015, -0.010), "toe": (-0.012, 0.042), "thumb": (0.040, 0.007),
+    "index": (0.021, 0.003), "pinky": (0.0, -0.025),
 }  # fmt: skip
 _LIMBS = (
     ("shoulder", "elbow", "wrist", "hand", "index", "pinky", "thumb"),
@@ -95,9 +98,10 @@ def track(
     bias = rng.normal(0, noise.bias_torso, (1, joints, 2))
     spread = np.array([_SPREAD[_stem(name)] for name in KEYPOINTS]) * noise.spread_scale
     heavy = np.where(rng.random((views, joints, 1)) < noise.tail, 3.0, 1.0)
-    error = rng.standard_normal((views, joints, 2)) * spread * heavy
+    unit = rng.standard_normal((views, joints, 2)) * heavy
+    error = unit * spread
     out[..., :2] += (shift + bias + error) * torso
-    size = np.linalg.norm(error / spread, axis=-1)
+    size = np.linalg.norm(unit, axis=-1)
     out[..., 3] = np.clip(1.0 - 0.08 * size - rng.random((views, joints)) * 0.1, 0.2, 1.0)
     out[..., 2] += rng.standard_normal((views, joints)) * noise.depth_torso * torso[..., 0]
     for t in range(views):
@@ -129,8 +133,9 @@ def _index(names: list[str] | tuple[str, ...]) -> np.ndarray:
 
 
 BLAZEPOSE_SOURCES: tuple[tuple[str, ...], ...] = (
-    ("nose",), ("left_eye", "left_eye", "nose"), ("left_eye",),
-    ("left_eye", "left_eye", "left_ear"), ("right_eye", "right_eye", "nose"), ("right_eye",),
+    ("nose",), ("left_eye", "left_eye", "left_eye", "right_eye"), ("left_eye",),
+    ("left_eye", "left_eye", "left_ear"),
+    ("right_eye", "right_eye", "right_eye", "left_eye"), ("right_eye",),
     ("right_eye", "right_eye", "right_ear"), ("left_ear",), ("right_ear",), ("mouth_left",),
     ("mouth_right",), ("left_shoulder",), ("right_shoulder",), ("left_elbow",),
     ("right_elbow",), ("left_wrist",), ("right_wrist",), ("left_pinky",), ("right_pinky",),

@@ -1,0 +1,267 @@
+"""The puppet in motion."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from puppet import A_POSE, COLOURS, PX, SIZE_HW, draw, pose, poses, raised
+from skeletons import metres
+
+from motion_transfer.generator.articulated import (
+    ArticulatedGenerator,
+    Rendition,
+    Source,
+    steady_order,
+)
+from motion_transfer.generator.warp import warp
+from motion_transfer.pose.skeleton import INDEX
+from motion_transfer.pose.track import PoseTrack
+
+ACROSS = {"left_upper_arm": 10, "left_lower_arm": -75}
+
+
+CUT: dict[int, tuple[Source, ArticulatedGenerator]] = {}
+
+
+def cut(source: Source) -> ArticulatedGenerator:
+    """The generator of a source, made once."""
+    if id(source) not in CUT:
+        CUT[id(source)] = source, ArticulatedGenerator(source)
+    return CUT[id(source)][1]
+
+
+def render(source: Source, track: PoseTrack, frame: int = 0) -> Rendition:
+    generator = cut(source)
+    plan, _ = generator.plan(track, slice(0, len(track)))
+    drawn = generator.draw(plan, frame, with_flow=True)
+    assert drawn is not None
+    return drawn
+
+
+def whole(drawn: Rendition) -> np.ndarray:
+    """(H, W, 5): colour 0 to 255 times alpha, alpha, visibility times alpha; of the whole frame."""
+    assert drawn.visibility is not None
+    x0, y0, x1, y1 = drawn.box_xyxy
+    frame = np.zeros((*SIZE_HW, 5), np.float32)
+    stack = torch.cat([drawn.rgba[:3] * 255, drawn.rgba[3:], drawn.visibility * drawn.rgba[3:]])
+    frame[y0:y1, x0:x1] = stack.permute(1, 2, 0).numpy()
+    return frame
+
+
+def middle(track: PoseTrack, a: str, b: str, share: float = 0.5) -> tuple[int, int]:
+    place = (1 - share) * track.xy[0, INDEX[a]] + share * track.xy[0, INDEX[b]]
+    return round(float(place[0])), round(float(place[1]))
+
+
+@pytest.fixture(scope="module")
+def puppet() -> Source:
+    return draw(pose())
+
+
+def test_the_photos_own_pose_gives_the_photo(puppet: Source) -> None:
+    # bug: seams at joints, blurred or shifted pixels even where nothing moves
+    drawn = whole(render(puppet, puppet.pose))
+    wanted = puppet.rgb * puppet.alpha[..., None]
+    inside = puppet.alpha > 0.5
+    error = ((drawn[..., :3] - wanted)[inside] ** 2).mean()
+    assert 10 * np.log10(255**2 / error) > 32
+    assert (drawn[..., 3][puppet.alpha > 0.95] > 0.8).mean() > 0.995
+    assert (drawn[..., 3][puppet.alpha < 0.02] < 0.1).all()
+
+
+@pytest.mark.parametrize("degrees", [80, 130, 170])
+def test_a_raised_arm_is_where_the_joints_say(puppet: Source, degrees: float) -> None:
+    # bug: the arm lags, mirrors or stays; its picture also stays at the old place
+    target = pose(raised(degrees))
+    drawn = whole(render(puppet, target))
+    for bone, limb in ((("shoulder", "elbow"), "upper_arm"), (("elbow", "wrist"), "lower_arm")):
+        a, b = (f"left_{j}" for j in bone)
+        x, y = middle(target, a, b)
+        assert np.abs(drawn[y, x, :3] - COLOURS[f"left_{limb}"]).max() < 8
+        assert drawn[y, x, 3] > 0.98
+        old_x, old_y = middle(puppet.pose, a, b, 0.6)
+        assert drawn[old_y - 2 : old_y + 3, old_x - 2 : old_x + 3, 3].max() < 0.02
+    # the other arm has not moved
+    x, y = middle(puppet.pose, "right_elbow", "right_wrist")
+    assert np.abs(drawn[y, x, :3] - COLOURS["right_lower_arm"]).max() < 8
+
+
+def test_no_rim_of_the_arm_stays_behind(puppet: Source) -> None:
+    # bug: soft edges of a limb go to its neighbour and hang in the air as a thin ghost
+    before = whole(render(puppet, puppet.pose))[..., 3]
+    after = whole(render(puppet, pose(raised(130))))[..., 3]
+    elbow_x, elbow_y = middle(puppet.pose, "left_elbow", "left_elbow")
+    beside = np.zeros(SIZE_HW, bool)  # the forearm's old surroundings, far from all else
+    beside[elbow_y + 10 : elbow_y + 90, elbow_x + 5 : elbow_x + 80] = True
+    assert (before[beside] > 0.5).any()
+    assert after[beside].max() < 0.4
+    assert (after[beside] > 0.1).sum() < 0.08 * (before[beside] > 0.5).sum()
+
+
+def test_what_the_arm_hid_is_marked_not_visible() -> None:
+    # bug: a guess is passed on as something that the photo shows
+    source = draw(pose(ACROSS))
+    target = pose(raised(130))
+    drawn = whole(render(source, target))
+    x, y = middle(source.pose, "left_elbow", "left_wrist")
+    assert drawn[y, x, 3] > 0.9 and drawn[y, x, 4] < 0.15
+    assert np.abs(drawn[y, x, :3] - COLOURS["torso"]).max() < 25  # and no print of the arm
+    chest_y = y - 30
+    assert drawn[chest_y, SIZE_HW[1] // 2, 4] > 0.95
+
+
+def test_a_back_is_not_visible_in_a_front(puppet: Source) -> None:
+    # bug: a front stretched over a back counts as seen
+    turned = poses([metres(angles=A_POSE, turn=t) for t in (0, 180)])
+    front, back = whole(render(puppet, turned)), whole(render(puppet, turned, 1))
+    assert front[..., 4].sum() > 0.95 * front[..., 3].sum()
+    assert back[..., 3].sum() > 0.8 * front[..., 3].sum()  # the person is still there
+    assert back[..., 4].max() < 0.05
+
+
+def crossed(nearer: str) -> PoseTrack:
+    """Both forearms before the chest, one clearly before the other."""
+    angles = {"upper_arm": -20, "lower_arm": -70}
+    track = pose(angles)
+    depth = track.depth.copy()
+    for side in ("left", "right"):
+        forward = 0.35 if side == nearer else 0.15
+        for part in ("elbow", "wrist", "index", "pinky", "thumb"):
+            depth[:, INDEX[f"{side}_{part}"]] = -forward * PX
+    return replace(track, depth=depth)
+
+
+@pytest.mark.parametrize("nearer", ["left", "right"])
+def test_crossing_arms_lie_in_order_of_depth(puppet: Source, nearer: str) -> None:
+    # bug: arms that swirl together, or the left one always in front
+    target = crossed(nearer)
+    drawn = whole(render(puppet, target))
+    a, b = (target.xy[0, [INDEX[f"{s}_elbow"], INDEX[f"{s}_wrist"]]] for s in ("left", "right"))
+    # where the two forearms cross
+    t = np.linalg.solve(np.stack([a[1] - a[0], b[0] - b[1]], 1), b[0] - a[0])[0]
+    assert 0.1 < t < 0.9
+    x, y = np.round(a[0] + t * (a[1] - a[0])).astype(int)
+    assert np.abs(drawn[y, x, :3] - COLOURS[f"{nearer}_lower_arm"]).max() < 10
+
+
+def test_noise_of_the_depth_does_not_change_the_order(puppet: Source) -> None:
+    # bug: crossing arms flicker, since depth from one camera is noisy
+    random = np.random.default_rng(0)
+    near = crossed("left")
+    count = 60
+    fields = {n: np.repeat(getattr(near, n), count, 0)
+              for n in ("xy", "depth", "confidence", "world", "present")}  # fmt: skip
+    arms = [INDEX[f"{s}_{p}"] for s in ("left", "right") for p in ("elbow", "wrist")]
+    middle_depth = fields["depth"][:, arms].mean()
+    fields["depth"][:, arms] = middle_depth + random.normal(0, 0.02 * PX, (count, len(arms)))
+    track = replace(near, **fields, times_seconds=np.arange(count) / 30.0)
+    plan, _ = cut(puppet).plan(track, slice(0, count))
+    sides = {o.index("left_lower_arm") < o.index("right_lower_arm") for o in plan.orders}
+    assert len(sides) == 1
+
+
+def test_steady_order() -> None:
+    # bug: hysteresis that never lets go, or none at all
+    assert steady_order({"a": 0.2, "b": 0.1, "c": 0.3}, None) == ["b", "a", "c"]
+    before = ["a", "b"]
+    assert steady_order({"a": 0.05, "b": 0.0}, before) == before
+    assert steady_order({"a": 0.5, "b": 0.0}, before) == ["b", "a"]
+    assert steady_order({"a": 0.9, "b": 0.5, "c": 0.0}, ["a", "b", "c"]) == ["c", "b", "a"]
+
+
+def test_the_hair_hides_the_face_of_a_back(puppet: Source) -> None:
+    # bug: a face on the back of the head
+    source = puppet
+    rgb = source.rgb.copy()
+    x, y = middle(source.pose, "nose", "nose")
+    rgb[y - 4 : y + 5, x - 4 : x + 5] = (0, 255, 0)
+    crown = source.pose.xy[0, INDEX["left_ear"], 1] - 20
+    hair = (np.arange(SIZE_HW[0]) < crown)[:, None] & (source.alpha > 0.5)
+    rgb[hair] = (60, 40, 20)
+    turned = poses([metres(angles=A_POSE, turn=180)])
+    drawn = whole(render(replace(source, rgb=rgb), turned))
+    green = (drawn[..., 1] > 180) & (drawn[..., 0] < 90)
+    assert not green.any()
+
+
+def test_a_skirt_is_not_split_by_striding_legs() -> None:
+    # bug: cloth follows the nearest leg and opens in the middle
+    source = draw(pose(), skirt=True)
+    target = pose({"thigh": 30, "shin": 15})
+    drawn = whole(render(source, target))
+    left, right = (target.xy[0, INDEX[f"{s}_knee"]] for s in ("left", "right"))
+    hips = (target.xy[0, INDEX["left_hip"]] + target.xy[0, INDEX["right_hip"]]) / 2
+    y = round(float(hips[1] + 0.75 * (left[1] - hips[1])))
+    x0, x1 = sorted((float(left[0]), float(right[0])))
+    row = drawn[y, round(x0 + 0.3 * (x1 - x0)) : round(x1 - 0.3 * (x1 - x0))]
+    assert (row[:, 3] > 0.95).all()
+    assert (np.abs(row[:, :3] - COLOURS["skirt"]).max(-1) < 12).all()
+
+
+def test_flow_and_picture_agree(puppet: Source) -> None:
+    # bug: the flow that a learned generator builds on is not the one that was drawn with
+    drawn = render(puppet, pose(raised(100) | {"right_thigh": 40, "right_shin": 10}))
+    assert drawn.flow is not None and drawn.visibility is not None
+    x0, y0, x1, y1 = drawn.box_xyxy
+    photo = torch.from_numpy(puppet.rgb * puppet.alpha[..., None]).permute(2, 0, 1)[None].float()
+    flow = torch.zeros(1, 2, *SIZE_HW)
+    flow[0, :, y0:y1, x0:x1] = drawn.flow
+    warped = warp(photo, flow)[0, :, y0:y1, x0:x1]
+    sure = (drawn.visibility[0] > 0.95) & (drawn.rgba[3] > 0.99)
+    assert sure.sum() > 0.6 * (drawn.rgba[3] > 0.5).sum()
+    error = (warped - drawn.rgba[:3] * 255).abs().amax(0)[sure]
+    assert (error < 12).float().mean() > 0.97
+
+
+def test_half_out_of_the_picture(puppet: Source) -> None:
+    # bug: boxes with negative sides, or a crash, when a dancer leaves the frame
+    generator = cut(puppet)
+    count = 30
+    away = poses([metres(angles=A_POSE)] * count)
+    xy = away.xy + np.linspace(0, 700, count, dtype=np.float32)[:, None, None] * [1, 0]
+    plan, _ = generator.plan(replace(away, xy=xy.astype(np.float32)), slice(0, count))
+    for frame in range(count):
+        drawn = generator.draw(plan, frame)
+        if drawn is not None:
+            x0, y0, x1, y1 = drawn.box_xyxy
+            assert 0 <= x0 < x1 <= SIZE_HW[1] and 0 <= y0 < y1 <= SIZE_HW[0]
+            assert torch.isfinite(drawn.rgba).all()
+    assert drawn is None  # and in the end nobody is there
+
+
+def test_in_blocks_as_in_one_piece(puppet: Source) -> None:
+    # bug: a jump of the sleeve or of the order of arms at every block
+    random = np.random.default_rng(2)
+    people = [metres(angles=A_POSE | raised(60 + 60 * np.sin(k / 5)), turn=4 * k)
+              + random.normal(0, 0.01, (33, 3)) for k in range(40)]  # fmt: skip
+    track = poses(people)
+    generator = cut(puppet)
+    margin = generator.margin_frames
+    plan, _ = generator.plan(track, slice(0, 40))
+    state = None
+    for first in range(0, 40, 16):
+        low, high = max(0, first - margin), min(40, first + 16 + margin)
+        part, state = generator.plan(
+            track[low:high], slice(first - low, min(40, first + 16) - low), state
+        )
+        for k in range(len(part)):
+            one, other = generator.draw(part, k), generator.draw(plan, first + k)
+            assert one is not None and other is not None
+            assert one.box_xyxy == other.box_xyxy
+            assert torch.allclose(one.rgba, other.rgba, atol=2e-3)
+
+
+def test_both_ways_of_drawing_agree(puppet: Source) -> None:
+    # bug: the loop for the CPU and the layers for the GPU drift apart
+    generator = cut(puppet)
+    track = pose(raised(110) | ACROSS)
+    plan, _ = generator.plan(track, slice(0, 1))
+    box = (0, 0, SIZE_HW[1], SIZE_HW[0])
+    fused, flow = generator._draw_numpy(plan, 0, box, True)
+    layered, flow_layered = generator._draw_torch(plan, 0, box, True)
+    assert torch.allclose(fused, layered, atol=4e-3)
+    opaque = fused[3] > 0.9
+    assert torch.allclose(flow[:, opaque], flow_layered[:, opaque], atol=0.05)

@@ -1,0 +1,148 @@
+"""A drawn puppet cut into layers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from puppet import COLOURS, PX, RADII, draw, hide, pose
+
+from motion_transfer.generator.articulated import Source
+from motion_transfer.generator.layers import LIMBS, Layer, Skirt, cut_layers
+from motion_transfer.pose.skeleton import INDEX
+
+
+def cut(source: Source) -> tuple[dict[str, Layer], Skirt | None]:
+    shown = source.pose.confidence[0] >= 0.3
+    return cut_layers(source.rgb, source.alpha, source.pose.xy[0], shown, PX)
+
+
+def middle_of(source: Source, limb: str) -> tuple[int, int]:
+    a, b = LIMBS[limb].main
+    x, y = np.round((source.pose.xy[0, a] + source.pose.xy[0, b]) / 2).astype(int)
+    return x, y
+
+
+def at(layer: Layer, x: int, y: int) -> tuple[np.ndarray, float, float]:
+    """Colour in 0 to 255, alpha and visibility at a pixel of the photo; 0 outside of the layer."""
+    x, y = x - layer.box_xyxy[0], y - layer.box_xyxy[1]
+    height, width = layer.visible.shape
+    if not (0 <= x < width and 0 <= y < height):
+        return np.zeros(3), 0.0, 0.0
+    rgba = layer.rgba[y, x]
+    return rgba[:3] * 255, float(rgba[3]), float(layer.visible[y, x])
+
+
+@pytest.fixture(scope="module")
+def trousers() -> tuple[Source, dict[str, Layer], Skirt | None]:
+    source = draw(pose())
+    return source, *cut(source)
+
+
+def test_each_part_has_its_own_layer(trousers) -> None:
+    # bug: a limb is missing, or belongs to its neighbour, and stays where it is
+    source, layers, skirt = trousers
+    assert set(layers) == set(COLOURS) - {"skirt"} and skirt is None
+    for limb in LIMBS:
+        x, y = middle_of(source, limb)
+        colour, alpha, visible = at(layers[limb], x, y)
+        assert np.abs(colour - COLOURS[limb]).max() < 6, limb
+        assert alpha > 0.98 and visible > 0.98, limb
+        for other, layer in layers.items():
+            if other != limb:
+                assert at(layer, x, y)[1] < 0.05, (limb, other)
+
+
+def test_nothing_of_the_person_is_left_out(trousers) -> None:
+    # bug: crown of the head, fingertips or toes are cut off
+    source, layers, _ = trousers
+    covered = np.zeros_like(source.alpha)
+    for layer in layers.values():
+        x0, y0, x1, y1 = layer.box_xyxy
+        window = covered[y0:y1, x0:x1]
+        covered[y0:y1, x0:x1] = 1 - (1 - window) * (1 - layer.rgba[..., 3])
+    missing = (source.alpha > 0.95) & (covered < 0.8)
+    assert missing.sum() < 0.004 * (source.alpha > 0.95).sum()
+    assert covered[source.alpha < 0.02].max() < 0.05  # and nothing of the wall is taken along
+
+
+def test_trousers_are_no_skirt_and_a_skirt_is_one_piece() -> None:
+    # bug: skirts turn into culottes; the nearest leg drags its half of the cloth along
+    source = draw(pose(), skirt=True)
+    layers, skirt = cut(source)
+    assert skirt is not None and "skirt" in layers
+    cloth = (np.abs(source.rgb.astype(int) - COLOURS["skirt"]).max(-1) < 6) & (source.alpha > 0.95)
+    box, pixels = layers["skirt"].box_xyxy, layers["skirt"].rgba[..., 3]
+    inside = cloth[box[1] : box[3], box[0] : box[2]]
+    assert inside.sum() > 0.99 * cloth.sum()
+    assert (pixels[inside] > 0.9).mean() > 0.93
+    rows, columns = np.nonzero(cloth)
+    lowest = rows.max()
+    hem = columns[rows > lowest - 5]
+    assert abs(skirt.hem_left_xy[1] - lowest) < 0.06 * PX
+    assert abs(skirt.hem_left_xy[0] - hem.min()) < 0.04 * PX
+    assert abs(skirt.hem_right_xy[0] - hem.max()) < 0.04 * PX
+    for name in ("left_thigh", "right_thigh"):
+        if name in layers:
+            owned = layers[name].rgba[layers[name].rgba[..., 3] > 0.9][:, :3] * 255
+            purple = np.abs(owned - COLOURS["skirt"]).max(-1) < 6
+            assert purple.sum() < 0.15 * cloth.sum()
+
+
+def test_what_an_arm_hides_is_filled_and_marked() -> None:
+    # bug: an arm in front of the body leaves its print on the chest
+    source = draw(pose({"left_upper_arm": 10, "left_lower_arm": -75}))
+    layers, _ = cut(source)
+    x, y = middle_of(source, "left_lower_arm")
+    assert np.abs(source.rgb[y, x].astype(int) - COLOURS["left_lower_arm"]).max() < 6
+    colour, alpha, visible = at(layers["torso"], x, y)
+    assert alpha > 0.95
+    assert np.abs(colour - COLOURS["torso"]).max() < 20
+    assert visible < 0.1
+    assert at(layers["left_lower_arm"], x, y)[2] > 0.95
+
+
+def test_what_the_photo_does_not_show_has_no_layer() -> None:
+    # bug: arms cut out of the wall because the tracker guesses them
+    source = draw(pose(), bare=True)
+    hidden = hide(source.pose, "elbow", "wrist", "index", "pinky", "thumb")
+    layers, _ = cut(Source(rgb=source.rgb, alpha=source.alpha, pose=hidden))
+    assert not [name for name in layers if "arm" in name]
+    assert {"torso", "head", "left_thigh"} <= set(layers)
+
+
+def test_layers_overlap_at_the_joints(trousers) -> None:
+    # bug: a bent elbow opens a gap that shows the wall
+    source, layers, _ = trousers
+    for upper, lower, joint in (
+        ("left_upper_arm", "left_lower_arm", "left_elbow"),
+        ("right_thigh", "right_shin", "right_knee"),
+    ):
+        x, y = np.round(source.pose.xy[0, INDEX[joint]]).astype(int)
+        assert at(layers[upper], x, y)[1] > 0.9, joint
+        assert at(layers[lower], x, y)[1] > 0.9, joint
+
+
+def test_tiny_people_and_large_ones_are_cut_alike() -> None:
+    # bug: sizes in pixels instead of metres
+    source = draw(pose())
+    small = Source(
+        rgb=source.rgb[::3, ::3].copy(), alpha=source.alpha[::3, ::3].copy(), pose=source.pose
+    )
+    shown = np.ones(33, bool)
+    xy = (source.pose.xy[0] - 1) / 3
+    layers, skirt = cut_layers(small.rgb, small.alpha, xy, shown, PX / 3)
+    assert skirt is None and set(layers) == set(COLOURS) - {"skirt"}
+
+
+def test_an_empty_matte_is_no_crash() -> None:
+    # bug: an index error when nothing was cut out
+    source = draw(pose())
+    layers, skirt = cut_layers(
+        source.rgb, np.zeros_like(source.alpha), source.pose.xy[0], np.ones(33, bool), PX
+    )
+    assert layers == {} and skirt is None
+
+
+def test_radii_are_those_of_the_drawing() -> None:
+    # guards the drawing itself: limbs thinner than the layers expect would prove nothing
+    assert all(0.03 < r < 0.1 for r in RADII.values())
