@@ -76,7 +76,7 @@ TEN_OF_BONE = tuple(
 )  # fmt: skip
 """DensePose's 24 parts merged by parity to ten, as in `synth.rig.TEN_PARTS` less the background."""
 _RADII = tuple(p.radius for p in PARTS.values())
-SHARPNESS, NEARNESS = 0.2, 6.0
+SHARPNESS, NEARNESS, UNKNOWN = 0.2, 6.0, 100.0
 HIDDEN_MARGIN, HIDDEN_SOFTNESS = 0.15, 0.05  # torsos
 
 
@@ -235,7 +235,7 @@ def cover(bones: Skeleton, size_hw: tuple[int, int], full_hw: tuple[int, int]) -
 
 def prior_logits(covered: Coverage, known: torch.Tensor) -> torch.Tensor:
     """(B, K, h, w) logits of the weights: close to the bone and near to the camera."""
-    bias = known.new_tensor([p.bias for p in PARTS.values()]) - 12.0 * (1 - known)
+    bias = known.new_tensor([p.bias for p in PARTS.values()]) - UNKNOWN * (1 - known)
     away = (covered.distance - 0.3).clamp_min(0)
     depth = NEARNESS * covered.depth * torch.exp(-((covered.distance / 1.3) ** 2))
     return -(away**2 / SHARPNESS).clamp_max(60) - depth + bias[..., None, None]

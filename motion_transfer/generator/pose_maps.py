@@ -17,6 +17,7 @@ from motion_transfer.generator.canonical import CROP_HW, JOINTS, Pose
 from motion_transfer.generator.parts import (
     NUM_BONES,
     TEN_OF_BONE,
+    UNKNOWN,
     Affine,
     Coverage,
     Skeleton,
@@ -160,7 +161,7 @@ def propose(source: SourceMaps, target: PoseMaps) -> Candidates:
     head, size = target.bones.head, target.bones.size[:, None, None]
     dx, dy = x - head[:, 0, None, None], y[:, None] - head[:, 1, None, None]
     away = (dx * dx + dy * dy).sqrt() / (0.2 * size)
-    missing = 12.0 * (1 - source.pose.bones.known)[..., None, None]
+    missing = UNKNOWN * (1 - source.pose.bones.known)[..., None, None]
     return Candidates(
         affine,
         flows,
