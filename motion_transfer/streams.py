@@ -95,7 +95,7 @@ def blocks_with_margins(
 
     Args:
         items: the stream; kept in memory only as far as blocks need it.
-        size: wanted items in each block but the last.
+        size: wanted items in each block; the last may have fewer.
         margin: neighbours on either side; fewer at the ends of the stream.
 
     Yields:
@@ -110,5 +110,9 @@ def blocks_with_margins(
             drop = max(0, lead + size - margin)
             window = window[drop:]
             lead = lead + size - drop
-    if len(window) > lead:
-        yield window, slice(lead, len(window))
+    while len(window) > lead:
+        stop = min(lead + size, len(window))
+        yield window[: stop + margin], slice(lead, stop)
+        drop = max(0, stop - margin)
+        window = window[drop:]
+        lead = stop - drop

@@ -244,8 +244,14 @@ def test_failure_in_mid_video_ends_the_run(
     assert left_over() == []
 
 
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, Cancelled])
-@pytest.mark.parametrize("when", [("photo", 1), ("track", 3), ("render", 5), ("finish", 0)])
+@pytest.mark.parametrize(
+    ("kind", "when"),
+    [
+        (KeyboardInterrupt, ("photo", 1)), (Cancelled, ("track", 3)),
+        (KeyboardInterrupt, ("render", 5)), (Cancelled, ("render", 12)),
+        (KeyboardInterrupt, ("finish", 0)),
+    ],
+)  # fmt: skip
 def test_stopped_by_the_user(
     person: Path, dance: Path, tmp_path: Path, everything_in, kind, when
 ) -> None:

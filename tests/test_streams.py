@@ -126,7 +126,7 @@ def test_blocks_cover_a_stream_once_with_their_margins(size: int, margin: int) -
         wanted = []
         for window, part in blocks_with_margins(iter(range(total)), size=size, margin=margin):
             items = window[part]
-            assert items
+            assert 0 < len(items) <= size
             assert items[0] - window[0] == min(margin, items[0])
             assert window[-1] - items[-1] == min(margin, total - 1 - items[-1])
             assert window == list(range(window[0], window[-1] + 1))

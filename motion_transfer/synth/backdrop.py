@@ -253,7 +253,7 @@ def _environment_crop(
     u = (phi / (2 * np.pi) % 1.0 * columns).astype(np.float32)
     v = (np.arccos(np.clip(rays[..., 1], -1, 1)) / np.pi * rows).astype(np.float32)
     wrapped = np.concatenate([environment, environment[:, :1]], 1)
-    out = np.asarray(cv2.remap(wrapped, u, np.minimum(v, rows - 1), cv2.INTER_CUBIC))
+    out = np.asarray(cv2.remap(wrapped, u, np.minimum(v, rows - 1), cv2.INTER_LINEAR))
     out = np.maximum(out, 0) * (0.3 / max(float(np.median(out)), 1e-4))
     return out / (1 + 0.25 * out)
 
