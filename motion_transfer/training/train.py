@@ -173,6 +173,24 @@ def train(config: TrainConfig, *, features: Features | None = None) -> Path:
         return final
 
 
+def try_batch(config: TrainConfig, *, features: Features | None = None) -> dict[str, float]:
+    """The loss terms of the first batch before training; nothing is written."""
+    _check_features(config, features)
+    device = _device(config, 0)
+    torch.manual_seed(config.seed)
+    networks = PoseFlowNetworks(**as_tree(config.model))
+    if config.init:
+        networks.load_state_dict(load_file(find_weights(config.init)))
+    stage = StageNetworks(networks, stage=config.stage, precision=config.precision).to(device)
+    generator = torch.Generator().manual_seed(config.seed)
+    samples = next(batches(config, start=0, rank=0, world_size=1, device=device))
+    pair, _, _ = _draw_pairs(samples, config, generator)
+    with torch.no_grad():
+        outputs = stage(pair.source, pair.target, *_draw_modalities(pair, config, generator))
+        terms = losses.add_up(_terms(outputs, pair, config, features), _weights(config))
+    return {name: float(value) for name, value in terms.items()}
+
+
 def schedule(step: int, config: TrainConfig) -> float:
     """Learning rate relative to `optim.rate`: linear warm-up, then a cosine."""
     optim = config.optim
