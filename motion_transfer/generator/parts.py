@@ -237,7 +237,7 @@ def prior_logits(covered: Coverage, known: torch.Tensor) -> torch.Tensor:
     """(B, K, h, w) logits of the weights: close to the bone and near to the camera."""
     bias = known.new_tensor([p.bias for p in PARTS.values()]) - UNKNOWN * (1 - known)
     away = (covered.distance - 0.3).clamp_min(0)
-    depth = NEARNESS * covered.depth * torch.exp(-((covered.distance / 1.3) ** 2))
+    depth = NEARNESS * covered.depth / (1 + covered.distance**2 * covered.distance**2)
     return -(away**2 / SHARPNESS).clamp_max(60) - depth + bias[..., None, None]
 
 
@@ -283,7 +283,20 @@ def look_up(
     return inside, under
 
 
-def mix(flows: torch.Tensor, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Blend candidates: the flow (B, 2, h, w) and the weights (B, K, h, w)."""
-    weights = torch.softmax(logits, 1)
-    return (weights[:, :, None] * flows).sum(1), weights
+def mix(
+    affine: Affine, logits: torch.Tensor, full_hw: tuple[int, int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Blend the candidates: the flow (B, 2, h, w), crop pixels, and the weights (B, K, h, w).
+
+    A mixture of affine flows is affine with mixed coefficients, so the candidates' flows need not
+    be drawn for it.
+    """
+    size_hw = (logits.shape[-2], logits.shape[-1])
+    weights = torch.softmax(logits.float(), 1)
+    move = affine.matrix - torch.eye(2, device=weights.device)
+    coefficients = torch.cat([move, affine.offset[..., None]], -1)  # (B, K, 2, 3)
+    with torch.autocast(weights.device.type, enabled=False):
+        mixed = coefficients.flatten(2).transpose(1, 2) @ weights.flatten(2)  # (B, 6, h w)
+    by_x, by_y, offset = mixed.unflatten(1, (2, 3)).unflatten(-1, size_hw).unbind(2)
+    x, y = axes(size_hw, full_hw, weights.device)
+    return by_x * x + by_y * y[:, None] + offset, weights

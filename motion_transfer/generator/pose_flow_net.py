@@ -29,7 +29,7 @@ from motion_transfer.generator.blocks import (
     residual_blocks,
     zero_conv,
 )
-from motion_transfer.generator.parts import PART_NAMES, mix, part_flows
+from motion_transfer.generator.parts import PART_NAMES, mix
 from motion_transfer.generator.pose_maps import (
     MAP_CHANNELS,
     Candidates,
@@ -154,18 +154,16 @@ class PoseFlowNet(nn.Module):
         seen_prior: torch.Tensor,
         fine_hw: tuple[int, int],
     ) -> FlowLevel:
-        size_hw = (raw.shape[-2], raw.shape[-1])
-        step = fine_hw[0] // size_hw[0]
+        step = fine_hw[0] // raw.shape[-2]
 
         def coarse(x: torch.Tensor) -> torch.Tensor:
             return x if step == 1 else functional.avg_pool2d(x, step)
 
         full_hw = (2 * fine_hw[0], 2 * fine_hw[1])
-        flows = candidates.flows if step == 1 else part_flows(candidates.affine, size_hw, full_hw)
         logits = coarse(candidates.prior)
         if self.use_mixture:
             logits = logits + _LOGIT_GAIN * raw[:, :NUM_PARTS]
-        blended, _ = mix(flows, logits)
+        blended, _ = mix(candidates.affine, logits, full_hw)
         limit = RESIDUAL_TORSO * candidates.torso_px[:, None, None, None]
         residual = limit * torch.tanh(raw[:, NUM_PARTS : NUM_PARTS + 2])
         residual = residual * (1 - coarse(candidates.face))
@@ -180,7 +178,8 @@ class PoseFlowNet(nn.Module):
 
 def _analytic(candidates: Candidates) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Prior logits of mask and visibility, and the network's analytic input channels."""
-    prior_flow, weights = mix(candidates.flows, candidates.prior)
+    height, width = candidates.prior.shape[-2:]
+    prior_flow, weights = mix(candidates.affine, candidates.prior, (2 * height, 2 * width))
     hidden = (weights * candidates.hidden).sum(1, keepdim=True)
     inside = (weights * candidates.inside).sum(1, keepdim=True)
     mask = (4 * candidates.outline).clamp(-4, 4)

@@ -69,8 +69,7 @@ class SourceMaps(NamedTuple):
 class Candidates(NamedTuple):
     """The parts' proposals for every target pixel.
 
-    affine: the maps themselves; `parts.part_flows` draws them at any resolution.
-    flows: (B, K, 2, h, w) in pixels of the full crop.
+    affine: the maps themselves.
     prior: (B, K, h, w) logits.
     inside: (B, K, h, w) the source's matte where the candidate points to.
     hidden: (B, K, h, w) whether the part is hidden there.
@@ -80,7 +79,6 @@ class Candidates(NamedTuple):
     """
 
     affine: Affine
-    flows: torch.Tensor
     prior: torch.Tensor
     inside: torch.Tensor
     hidden: torch.Tensor
@@ -94,6 +92,7 @@ def draw_pose(
     *,
     full_hw: tuple[int, int] = CROP_HW,
     ten_parts: torch.Tensor | None = None,
+    has_parts: torch.Tensor | None = None,
     keep: torch.Tensor | None = None,
 ) -> PoseMaps:
     """Draw a pose at half the crop's size.
@@ -101,8 +100,9 @@ def draw_pose(
     Args:
         pose: in pixels of the crop.
         full_hw: of the crop.
-        ten_parts: (B, 10, h, w) one-hot body map from a tracker that has one (DensePose), or all
-            zero for a sample without; None: made from the joints.
+        ten_parts: (B, 10, h, w) one-hot body map from a tracker that has one (DensePose); None:
+            made from the joints.
+        has_parts: (B,) bool, for which samples `ten_parts` holds; None: for all.
         keep: (B, 4) which of `CHANNELS` to keep; None: all.
     """
     size_hw = (full_hw[0] // 2, full_hw[1] // 2)
@@ -110,18 +110,27 @@ def draw_pose(
     covered = cover(bones, size_hw, full_hw)
     prior = prior_logits(covered, bones.known)
     known = bones.known[:, :NUM_BONES, None, None]
-    limbs = torch.exp(-(covered.distance[:, :NUM_BONES] ** 2)) * known
+    limbs = bell(covered.distance[:, :NUM_BONES] ** 2) * known
     weights = torch.softmax(prior[:, :NUM_BONES], 1)
     depth = (weights * covered.depth[:, :NUM_BONES]).sum(1, keepdim=True)
     depth = 2 * depth * limbs.amax(1, keepdim=True)
-    if ten_parts is None:
+    if ten_parts is None or has_parts is not None:
         filled = weights * torch.sigmoid((1.05 - covered.distance[:, :NUM_BONES]) / 0.1) * known
         index = torch.tensor(TEN_OF_BONE, device=filled.device)
-        ten_parts = filled.new_zeros(len(filled), NUM_TEN, *size_hw).index_add(1, index, filled)
+        made = filled.new_zeros(len(filled), NUM_TEN, *size_hw).index_add(1, index, filled)
+        if ten_parts is None or has_parts is None:
+            ten_parts = made
+        else:
+            ten_parts = torch.where(has_parts[:, None, None, None], ten_parts, made)
     groups = [_spots(pose, bones.size, size_hw, full_hw), limbs, depth, ten_parts]
     if keep is not None:
         groups = [g * keep[:, k, None, None, None] for k, g in enumerate(groups)]
     return PoseMaps(torch.cat(groups, 1), bones, covered, prior)
+
+
+def bell(x: torch.Tensor) -> torch.Tensor:
+    """exp(-x), but never so small that the processor slows down (denormal numbers)."""
+    return torch.exp(-x.clamp_max(30.0))
 
 
 def _spots(
@@ -130,8 +139,8 @@ def _spots(
     """(B, J, h, w) a Gaussian at every joint that is known."""
     x, y = axes(size_hw, full_hw, pose.xy.device)
     spread = (2 * (SPOT_TORSO * size) ** 2)[:, None, None]
-    gauss_x = torch.exp(-((x - pose.xy[..., 0, None]) ** 2) / spread)
-    gauss_y = torch.exp(-((y - pose.xy[..., 1, None]) ** 2) / spread)
+    gauss_x = bell((x - pose.xy[..., 0, None]) ** 2 / spread)
+    gauss_y = bell((y - pose.xy[..., 1, None]) ** 2 / spread)
     return gauss_y[..., :, None] * (gauss_x * pose.known[..., None])[..., None, :]
 
 
@@ -140,11 +149,12 @@ def draw_source(
     mask: torch.Tensor,
     *,
     ten_parts: torch.Tensor | None = None,
+    has_parts: torch.Tensor | None = None,
     keep: torch.Tensor | None = None,
 ) -> SourceMaps:
     """Prepare a source photo's side; arguments as for `draw_pose`, `mask` (B, 1, H, W)."""
     full_hw = (mask.shape[-2], mask.shape[-1])
-    maps = draw_pose(pose, full_hw=full_hw, ten_parts=ten_parts, keep=keep)
+    maps = draw_pose(pose, full_hw=full_hw, ten_parts=ten_parts, has_parts=has_parts, keep=keep)
     coarse = cover(maps.bones, (full_hw[0] // 4, full_hw[1] // 4), full_hw)
     return SourceMaps(maps, mask, hidden_parts(coarse, maps.bones.known))
 
@@ -164,11 +174,10 @@ def propose(source: SourceMaps, target: PoseMaps) -> Candidates:
     missing = UNKNOWN * (1 - source.pose.bones.known)[..., None, None]
     return Candidates(
         affine,
-        flows,
         target.prior - missing,
         inside,
         hidden,
-        torch.exp(-(away**4))[:, None] * target.bones.known[:, 1, None, None, None],
+        bell(away**4)[:, None] * target.bones.known[:, 1, None, None, None],
         1 - _outline_distance(target)[:, None],
         target.bones.size,
     )
@@ -182,4 +191,5 @@ def _outline_distance(pose: PoseMaps) -> torch.Tensor:
 
 def prior_flow(candidates: Candidates) -> torch.Tensor:
     """(B, 2, h, w) the articulated flow, pixels of the full crop."""
-    return mix(candidates.flows, candidates.prior)[0]
+    height, width = candidates.prior.shape[-2:]
+    return mix(candidates.affine, candidates.prior, (2 * height, 2 * width))[0]

@@ -80,9 +80,13 @@ class StageNetworks(nn.Module):
             real_parts: (B,) bool, whose ten-part map is the engine's, not made from joints.
         """
         size_hw = (source.rgb.shape[-2], source.rgb.shape[-1])
-        ten = [_ten_parts(v, real_parts, size_hw) for v in (source, target)]
-        maps = draw_source(source.pose, source.alpha, ten_parts=ten[0], keep=keep)
-        pose = draw_pose(target.pose, full_hw=size_hw, ten_parts=ten[1], keep=keep)
+        ten = [ten_part_maps(v.part) if real_parts is not None else None for v in (source, target)]
+        maps = draw_source(
+            source.pose, source.alpha, ten_parts=ten[0], has_parts=real_parts, keep=keep
+        )
+        pose = draw_pose(
+            target.pose, full_hw=size_hw, ten_parts=ten[1], has_parts=real_parts, keep=keep
+        )
         kind = source.rgb.device.type
         with torch.autocast(kind, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
             if self.stage == "flow":
@@ -95,16 +99,6 @@ class StageNetworks(nn.Module):
                 return Outputs(flow, Result((flow,), garment, None), encoded.parse)
             result = self.networks([encoded], pose)
             return Outputs(result.flows[0], result, encoded.parse)
-
-
-def _ten_parts(
-    view: View, real: torch.Tensor | None, size_hw: tuple[int, int]
-) -> torch.Tensor | None:
-    """A batch's ten-part maps: the engine's where `real`, else made from the joints."""
-    if real is None:
-        return None
-    made = draw_pose(view.pose, full_hw=size_hw).maps[:, -10:]
-    return torch.where(real[:, None, None, None], ten_part_maps(view.part), made)
 
 
 def flow_terms(flow: PoseFlow, pair: Pair, loss: LossConfig) -> dict[str, torch.Tensor]:

@@ -75,7 +75,7 @@ def test_unknown_parts_have_no_say(pair) -> None:
     known[:, JOINT["left_wrist"]] = 0
     bones = skeleton(pair.target.pose._replace(known=known))
     logits = prior_logits(cover(bones, HALF, HW), bones.known)
-    _, weights = mix(torch.zeros(4, len(PART_NAMES), 2, *HALF), logits)
+    weights = torch.softmax(logits, 1)
     assert weights[:, PART_NAMES.index("left_lower_arm")].max() < 0.05
 
 
@@ -98,6 +98,14 @@ def test_a_part_under_a_nearer_one_is_hidden() -> None:
         x, y = chest[0].round().int().tolist()
         under = hidden_parts(covered, bones.known)[0, PART_NAMES.index("torso"), y, x]
         assert bool(under > 0.5) == expected
+
+
+def test_a_mixture_blends_the_candidates(pair) -> None:
+    affine = part_affine(skeleton(pair.source.pose), skeleton(pair.target.pose))
+    logits = torch.randn(4, len(PART_NAMES), *HALF, generator=torch.Generator().manual_seed(0))
+    flow, weights = mix(affine, logits, HW)
+    slow = (weights[:, :, None] * part_flows(affine, HALF, HW)).sum(1)
+    assert torch.allclose(flow, slow, atol=1e-3)
 
 
 def test_candidates_know_whether_they_point_at_the_person(pair) -> None:
