@@ -139,7 +139,7 @@ def _make_app() -> tyro.extras.SubcommandApp:
     from motion_transfer.pipeline import transfer
     from motion_transfer.preview import preview, track
     from motion_transfer.synth import commands
-    from motion_transfer.training.commands import train
+    from motion_transfer.training.commands import export, train
 
     app = tyro.extras.SubcommandApp()
     app.command(_command(transfer, lambda r: f"{r.output}  ({r.num_frames} frames)"))
@@ -151,6 +151,7 @@ def _make_app() -> tyro.extras.SubcommandApp:
         synthetic.command(function)
     app.command(synthetic, name="synth", help="Synthetic people: look at them, write, time.")
     app.command(train)
+    app.command(export)
     return app
 
 

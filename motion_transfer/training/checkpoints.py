@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -124,3 +125,16 @@ def find_weights(path: str | os.PathLike[str]) -> Path:
         if place.is_file():
             return place
     raise FileNotFoundError(f"no weights at {path}: give a .safetensors file or a run folder")
+
+
+def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any], int]:
+    """A checkpoint's weights, its resolved options as a tree, and the number of steps done.
+
+    Raises:
+        InputError: the file is not from a checkpoint.
+    """
+    with safe_open(path, "pt") as file:
+        about = file.metadata() or {}
+    if about.get("format") != FORMAT:
+        raise InputError(f"{path} is not from a checkpoint of {FORMAT!r}")
+    return load_file(path), json.loads(about["config"]), int(about["step"])

@@ -51,3 +51,23 @@ def _show(config: TrainConfig) -> None:
     with torch.random.fork_rng():
         for name, value in try_batch(config).items():
             print(f"loss {name:16} {value:.4f}")
+
+
+def export(
+    run: Annotated[Path, tyro.conf.Positional],
+    output: Annotated[Path, tyro.conf.Positional],
+) -> None:
+    """Write a run's networks as one fp16 file that `generator.pretrained.load_networks` reads.
+
+    Args:
+        run: run folder or checkpoint.
+        output: safetensors file.
+    """
+    from motion_transfer.generator.pretrained import save_networks
+    from motion_transfer.training.checkpoints import find_weights, read_weights
+
+    path = find_weights(run)
+    weights, tree, step = read_weights(path)
+    about = {"step": str(step), "stage": str(tree["stage"]), "seed": str(tree["seed"])}
+    save_networks(output, weights, model=tree["model"], about=about)
+    print(f"{output}  {output.stat().st_size / 1e6:.1f} MB, from {path}")

@@ -52,6 +52,7 @@ from motion_transfer.training.objectives import (
     target_step,
     unpaired_flow_terms,
 )
+from motion_transfer.training.page import write_page
 from motion_transfer.training.scores import score
 from motion_transfer.training.sheets import write_sheet
 
@@ -162,6 +163,7 @@ def train(config: TrainConfig, *, features: Features | None = None) -> Path:
             if rank == 0 and step % config.checkpoint_every == 0 and step < config.steps:
                 _save(folder, config, step, stage, optimizer, ema, critic)
                 write_sheet(folder / "sheets" / f"{step:07d}.png", pair, outputs)
+                write_page(folder)
 
         final = folder / f"step-{step:07d}"
         if rank == 0:
@@ -171,6 +173,8 @@ def train(config: TrainConfig, *, features: Features | None = None) -> Path:
                     write_sheet(folder / "sheets" / f"{step:07d}.png", pair, outputs)
             if config.data.held_out and step > first:
                 _hold_out(folder, writer, step, config, stage, ema, device)
+            if step > first:
+                write_page(folder)
         return final
 
 

@@ -87,6 +87,8 @@ def test_every_stage_trains_its_own_networks(tmp_path, shards, stage) -> None:
     assert ("adversarial" in notes[0]) == (stage in ("synthesis", "joint"))
     assert "temporal" in notes[0]
     assert (tmp_path / "run" / "sheets" / "0000002.png").is_file()
+    page = (tmp_path / "run" / "index.html").read_text()
+    assert "gradient" in page and "sheets/0000002.png" in page
     assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["stage"] == stage
 
 
