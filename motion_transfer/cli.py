@@ -147,7 +147,7 @@ def _make_app() -> tyro.extras.SubcommandApp:
     app.command(_command(track, str))
     app.command(name="weights")(_weights)
     synthetic = tyro.extras.SubcommandApp()
-    for function in (commands.sheet, commands.shards, commands.bench):
+    for function in (commands.sheet, commands.shards, commands.bench, commands.pack):
         synthetic.command(function)
     app.command(synthetic, name="synth", help="Synthetic people: look at them, write, time.")
     app.command(train)

@@ -1,6 +1,7 @@
 """Read the asset pack: avatars, hair, motion clips, environment maps.
 
-The pack's layout is described in `docs/synthetic-people.md`. Identities and clips in `HELD_OUT`
+The pack's layout is described in `docs/synthetic-people.md`; a folder with characters in `gltf`,
+motion in `bvh` and environments in `hdri` is a pack as well. Identities and clips in `HELD_OUT`
 are never trained on; everything that draws at random asks for a split.
 """
 
@@ -16,6 +17,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from motion_transfer.errors import InputError
 from motion_transfer.synth.body import (
     GARMENT,
     HAIR,
@@ -29,7 +31,8 @@ from motion_transfer.synth.body import (
     weld,
 )
 from motion_transfer.synth.bvh import read_bvh
-from motion_transfer.synth.exr import read_exr
+from motion_transfer.synth.exr import read_environment
+from motion_transfer.synth.gltf import SUFFIXES, read_gltf
 from motion_transfer.synth.labels import (
     DRESSES,
     AtlasMap,
@@ -77,31 +80,52 @@ class Assets:
         self.folder = Path(folder)
         if not (self.folder / "topo.npz").is_file() and (self.folder / "pack").is_dir():
             self.folder = self.folder / "pack"
-        if not (self.folder / "topo.npz").is_file():
+        self._characters = {
+            p.stem: p
+            for p in sorted((self.folder / "gltf").glob("*"))
+            if p.suffix.lower() in SUFFIXES
+        }
+        self._packed = (self.folder / "topo.npz").is_file()
+        if not self._packed and not self._characters:
             raise FileNotFoundError(
-                f"--assets: {folder} is not an asset pack (it has no topo.npz); "
-                "docs/synthetic-people.md says how to make one"
+                f"--assets: {folder} is not an asset pack (it has neither topo.npz nor "
+                "gltf/*.glb); docs/synthetic-people.md says how to make one"
             )
-        rig = json.loads((self.folder / "rig.json").read_text())
-        self.joint_names: tuple[str, ...] = tuple(rig["names"])
-        self.parents = np.array(rig["par"], np.int64)
-        entries = json.loads((self.folder / "meta.json").read_text())
+        self.joint_names: tuple[str, ...] = ()
+        entries = []
+        self._wig_of: dict[str, str] = {}
+        if self._packed:
+            rig = json.loads((self.folder / "rig.json").read_text())
+            self.joint_names = tuple(rig["names"])
+            self.parents = np.array(rig["par"], np.int64)
+            entries = json.loads((self.folder / "meta.json").read_text())
+            self._wig_of = json.loads((self.folder / "wigs.json").read_text())
         self._avatars = [entry for entry in entries if "name" in entry]
         self._same_texture = {e["dup"]: e["of"] for e in entries if "dup" in e}
         self._index = {entry["name"]: k for k, entry in enumerate(self._avatars)}
-        self._wig_of: dict[str, str] = json.loads((self.folder / "wigs.json").read_text())
         self._separate = {p.stem: p for p in sorted(self.folder.glob("MH_*.npz"))}
         self._own_clips = {p.stem: p for p in sorted((self.folder / "bvh").glob("*.bvh"))}
-        self.environments = tuple(sorted(p.stem for p in (self.folder / "hdri").glob("*.exr")))
+        self._maps = {
+            p.stem: p
+            for p in sorted((self.folder / "hdri").glob("*"))
+            if p.suffix.lower() in (".exr", ".hdr")
+        }
+        self.environments = tuple(self._maps)
+        if clash := sorted(self._characters.keys() & {*self._index, *self._separate}):
+            raise InputError(
+                f"--assets: the characters {', '.join(clash)} in {self.folder / 'gltf'} have names "
+                "of the pack's bodies; rename the files"
+            )
 
     def body_names(self, split: Split | None = None) -> list[str]:
         """Names of the bodies of a split (None: all), sorted."""
-        names = sorted([*self._index, *self._separate])
+        names = sorted([*self._index, *self._separate, *self._characters])
         return [n for n in names if split is None or split_of_body(n) == split]
 
     def clip_names(self, split: Split | None = None) -> list[str]:
         """Names of the motion clips of a split (None: all), in the pack's order."""
-        names = [str(n).removesuffix(".bvh") for n in self._motion["ids"]] + sorted(self._own_clips)
+        packed = self._motion["ids"] if self._packed else ()
+        names = [str(n).removesuffix(".bvh") for n in packed] + sorted(self._own_clips)
         return [n for n in names if split is None or split_of_clip(n) == split]
 
     def body(self, name: str) -> Body:
@@ -112,9 +136,15 @@ class Assets:
         """
         if name in self._separate:
             return self._load_separate(name)
+        if name in self._characters:
+            return read_gltf(self._characters[name])
         if name not in self._index:
             raise KeyError(f"the asset pack has no body named {name!r}")
         return self._load_avatar(name)
+
+    def shares_atlas(self, name: str) -> bool:
+        """Whether a body is one of the avatars, whose textures can be exchanged."""
+        return name in self._index
 
     def clip(self, name: str) -> Clip:
         """Load one motion clip.
@@ -149,7 +179,7 @@ class Assets:
             (H, W, 3) float32 linear RGB; lossy compression leaves negative texels around lamps,
             they take the mean of their neighbours.
         """
-        image = read_exr(self.folder / "hdri" / f"{name}.exr")
+        image = read_environment(self._maps[name])
         good = (image.min(-1, keepdims=True) > 0).astype(np.float32)
         total = np.asarray(cv2.blur(np.minimum(image, 4.0) * good, (9, 9)))
         share = np.asarray(cv2.blur(good, (9, 9)))[..., None]

@@ -200,6 +200,8 @@ def face_landmarks(
     head = part == PART["head"]
 
     def best(mask: np.ndarray, score: np.ndarray) -> int:
+        if not mask.any():  # a coarse mesh
+            mask = head
         return int(np.where(mask, score, -np.inf).argmax())
 
     nose = best(head & (np.abs(x - middle_x) < 0.02) & (y < eye_y) & (y > eye_y - 0.09), z)

@@ -14,6 +14,7 @@ import struct
 import zlib
 from pathlib import Path
 
+import cv2
 import numba
 import numpy as np
 from einops import rearrange
@@ -32,6 +33,23 @@ _ZIGZAG = np.array(
         58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
     ]
 )  # fmt: skip
+
+
+def read_environment(path: str | os.PathLike[str]) -> np.ndarray:
+    """Read an environment map: DWA-compressed OpenEXR, or Radiance (`.hdr`).
+
+    Returns:
+        (H, W, 3) float32, linear RGB.
+
+    Raises:
+        ValueError: the file cannot be read.
+    """
+    if Path(path).suffix.lower() == ".exr":
+        return read_exr(path)
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if image is None or image.dtype != np.float32 or image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(f"{path} is not a Radiance HDR picture")
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
 
 
 def read_exr(path: str | os.PathLike[str]) -> np.ndarray:

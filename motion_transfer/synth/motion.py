@@ -117,7 +117,7 @@ def _clip_rig(body: Body, clip: Clip) -> tuple[np.ndarray, np.ndarray]:
     for k, child in enumerate(clip.child_names):
         if child and np.any(clip.rest_directions[k]):
             bone = rest[body.joint(child)] - rest[index[k]]
-            onto[k] = _turn_onto(bone, clip.rest_directions[k].astype(float))
+            onto[k] = turn_onto(bone, clip.rest_directions[k].astype(float))
     return index, onto
 
 
@@ -197,7 +197,7 @@ def _matrices(quaternions: np.ndarray) -> np.ndarray:
     return rearrange(np.stack(rows, -1), "n (a b) -> n a b", a=3)
 
 
-def _turn_onto(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+def turn_onto(start: np.ndarray, end: np.ndarray) -> np.ndarray:
     """The shortest rotation that takes one direction onto another."""
     start = start / np.sqrt(start @ start)
     end = end / np.sqrt(end @ end)

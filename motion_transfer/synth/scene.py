@@ -124,6 +124,8 @@ class SceneStream:
         self.clip_names = assets.clip_names(split)
         if not self.body_names or not self.clip_names:
             raise ValueError(f"the asset pack has no bodies or no clips of the split {split!r}")
+        if not assets.environments:
+            raise ValueError("the asset pack has no environment maps: put .hdr files into hdri/")
         self._dances = [n for n in self.clip_names if n[:2] in ("05", "49")] or self.clip_names
         self._weights = np.array([self._weight(name) for name in self.body_names])
         self._weights /= self._weights.sum()
@@ -181,10 +183,10 @@ class SceneStream:
         rng = np.random.default_rng([self.seed, group, 0])
         pool = self._pool(group // _POOL_GROUPS)
         body = self._body(str(rng.choice(pool)))
-        shared = not body.name.startswith("MH_")
+        shared = self.assets.shares_atlas(body.name)
         donor = None
         if shared:
-            donors = [name for name in pool if not name.startswith("MH_")]
+            donors = [name for name in pool if self.assets.shares_atlas(name)]
             donor = self._body(str(rng.choice(donors))).texture
         body = redress(
             body, rng, atlas=self.assets.atlas if shared else None, donor=donor,
@@ -212,7 +214,7 @@ class SceneStream:
             self._bodies.move_to_end(name)
         else:
             body = self.assets.body(name)
-            small = body.texture.level(768 if name.startswith("MH_") else 512)
+            small = body.texture.level(512 if self.assets.shares_atlas(name) else 768)
             self._bodies[name] = dataclasses.replace(body, texture=small)
             if len(self._bodies) > _POOL_BODIES + 4:
                 self._bodies.popitem(last=False)
