@@ -103,9 +103,9 @@ def part_entropy(part_logits: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
     for name in ("torso", "left_upper_leg", "right_upper_leg"):
         allowed[PARTS.index(name), PART_NAMES.index("skirt")] = 1
     mask = allowed[part].movedim(-1, 1)  # (B, K, h, w)
-    log_p = torch.log_softmax(part_logits, 1)
-    matched = torch.logsumexp(log_p.masked_fill(mask == 0, -30.0), 1, keepdim=True)
-    return weighted_mean(-matched, (part > 0)[:, None].float())
+    matched = (torch.softmax(part_logits, 1) * mask).sum(1, keepdim=True)
+    # bounded: where the tracker lost a limb, the prior is sure of a wrong part
+    return weighted_mean(-torch.log(0.99 * matched + 0.001), (part > 0)[:, None].float())
 
 
 def total_variation(flow: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

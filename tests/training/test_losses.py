@@ -79,7 +79,7 @@ def test_part_entropy_knows_which_candidates_may_explain_a_pixel(seen, ours, rig
     logits = torch.zeros(1, len(PART_NAMES), 4, 4)
     logits[:, PART_NAMES.index(ours)] = 20.0
     part = torch.full((1, 4, 4), PARTS.index(seen))
-    assert (losses.part_entropy(logits, part).item() < 0.01) == right
+    assert (losses.part_entropy(logits, part).item() < 0.05) == right
     assert losses.part_entropy(logits, 0 * part).item() == 0
 
 
