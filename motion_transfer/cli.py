@@ -139,6 +139,7 @@ def _make_app() -> tyro.extras.SubcommandApp:
     from motion_transfer.pipeline import transfer
     from motion_transfer.preview import preview, track
     from motion_transfer.synth import commands
+    from motion_transfer.training.commands import export, train
 
     app = tyro.extras.SubcommandApp()
     app.command(_command(transfer, lambda r: f"{r.output}  ({r.num_frames} frames)"))
@@ -149,6 +150,8 @@ def _make_app() -> tyro.extras.SubcommandApp:
     for function in (commands.sheet, commands.shards, commands.bench, commands.pack):
         synthetic.command(function)
     app.command(synthetic, name="synth", help="Synthetic people: look at them, write, time.")
+    app.command(train)
+    app.command(export)
     return app
 
 

@@ -1,0 +1,1 @@
+"""Learning the generator: data as batches, losses, discriminators, the loop."""

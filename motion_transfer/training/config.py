@@ -1,0 +1,226 @@
+"""Training options: frozen dataclasses, filled from YAML and `--set a.b=c`.
+
+Every default exists here and nowhere else. YAML files list what differs; the resolved options are
+saved in the run folder and in every checkpoint.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+
+from motion_transfer.errors import InputError
+
+Stage = Literal["flow", "garment", "synthesis", "joint"]
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """What is trained on; rendered pairs or shards of them."""
+
+    assets: str | None = None  # folder of the asset pack: render while training
+    shards: str | None = None  # folder of shards: train on what was rendered before
+    held_out: str | None = None  # folder of shards that scores are reported on
+    batch_size: int = 16  # pairs, per process
+    workers: int = 0  # processes that read or render
+    frames: int = 1  # consecutive target views to render; 2 for the temporal terms
+    replay: int = 0  # rendered samples that are kept and drawn from; 0: each is used once
+    reuse: float = 1.0  # steps for every rendered batch, with a replay buffer
+    modality_drop: float = 0.15  # probability that key points, limbs, depth or parts are absent
+    part_maps: float = 0.3  # probability of a real ten-part map in place of one from joints
+    exact: float = 0.1  # probability of a batch with the rig's own key points
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Channels of the networks, fine to coarse."""
+
+    flow_widths: tuple[int, int, int, int] = (32, 80, 128, 192)
+    parser_widths: tuple[int, int, int, int] = (32, 48, 96, 128)
+    garment_widths: tuple[int, int, int] = (24, 64, 128)
+    source_widths: tuple[int, int, int, int] = (16, 32, 64, 128)
+    synthesis_widths: tuple[int, int, int, int, int] = (16, 48, 96, 160, 208)
+    use_mixture: bool = True
+    use_copy: bool = True
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OptimConfig:
+    """AdamW with warm-up and a cosine to `final_rate`."""
+
+    rate: float = 3e-4
+    final_rate: float = 0.05  # of `rate`, at the last step
+    warm_up: int = 500  # steps
+    weight_decay: float = 1e-4
+    beta1: float = 0.9
+    beta2: float = 0.98
+    clip: float = 5.0  # gradient norm
+    ema: float = 0.999
+    discriminator_rate: float = 2e-4
+    max_bad_steps: int = 20  # steps in a row that may be skipped because a value is not finite
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """Weights of the terms; a weight of 0 leaves the term out."""
+
+    flow: float = 0.5  # per pixel of the crop
+    flow_coarse: float = 0.1
+    visibility: float = 4.0
+    mask: float = 3.0
+    mask_overlap: float = 1.0
+    part: float = 0.3
+    residual: float = 0.5
+    variation: float = 0.05
+    affine: float = 0.0
+    temporal: float = 0.0  # needs two frames
+    feature_warp: float = 0.0  # flow without correspondences; needs an ImageNet network
+    parse_source: float = 1.0
+    parse: float = 1.0
+    parse_coarse: float = 0.3
+    alpha: float = 1.0
+    rgb: float = 5.0
+    generated: float = 2.0
+    gate: float = 0.1
+    perceptual: float = 0.0  # needs an ImageNet network
+    style: float = 0.0  # needs an ImageNet network
+    adversarial: float = 0.0
+    matching: float = 0.0
+    hidden_flow: float = 0.15  # weight of a pixel that the source does not show
+    supervised: bool = True  # False: the flow learns from pictures alone, not from exact flow
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """A training run."""
+
+    name: str = "run"
+    output: str = "out/training"  # the run folder is made in it
+    stage: Stage = "flow"
+    init: str | None = None  # weights file or run folder to start from
+    steps: int = 20_000
+    minutes: float | None = None  # stop after so long, with a checkpoint; `steps` is the schedule
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["bf16", "fp32"] = "bf16"
+    threads: int = 0  # of the CPU; 0: as torch decides
+    size: tuple[int, int] = (256, 192)  # crop, height and width in pixels, multiples of 16
+    log_every: int = 50  # steps
+    held_out_every: int = 1000
+    checkpoint_every: int = 1000
+    keep: int = 2  # checkpoints
+    tensorboard: bool = False
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    optim: OptimConfig = dataclasses.field(default_factory=OptimConfig)
+    loss: LossConfig = dataclasses.field(default_factory=LossConfig)
+
+    def __post_init__(self) -> None:
+        if bool(self.data.assets) == bool(self.data.shards):
+            raise InputError(
+                "data: exactly one of data.assets and data.shards must be given; "
+                "for instance --set data.shards=out/shards"
+            )
+        if any(n % 16 or n < 16 for n in self.size):
+            raise InputError(f"size must be multiples of 16, got {self.size}")
+        if self.steps < 1 or self.data.batch_size < 1:
+            raise InputError("steps and data.batch_size must be at least 1")
+        if self.loss.temporal > 0 and self.data.assets and self.data.frames < 2:
+            raise InputError("loss.temporal needs data.frames of at least 2, got 1")
+
+
+def load_config(path: str | os.PathLike[str], settings: Sequence[str] = ()) -> TrainConfig:
+    """Read a YAML file and apply `a.b=c` settings.
+
+    Args:
+        path: YAML; only what differs from the defaults.
+        settings: the value is read as YAML.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: an unknown key (names the nearest), or a value of the wrong type.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no such configuration: {path}")
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not YAML: {error}") from error
+    if not isinstance(tree, dict):
+        raise InputError(f"{path} must hold names and values, got {type(tree).__name__}")
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals:
+            raise InputError(f"--set must look like data.batch_size=8, got {setting!r}")
+        *groups, last = name.strip().split(".")
+        place = tree
+        for group in groups:
+            place = place.setdefault(group, {})
+            if not isinstance(place, dict):
+                raise InputError(f"--set {setting}: {group} is a value, not a group")
+        place[last] = yaml.safe_load(text)
+    return build(TrainConfig, tree)
+
+
+def build(kind: type[T], tree: Mapping[str, Any], prefix: str = "") -> T:
+    """A dataclass from nested names and values, checked."""
+    hints = typing.get_type_hints(kind)
+    values = {}
+    for name, value in tree.items():
+        full = f"{prefix}{name}"
+        if name not in hints:
+            near = difflib.get_close_matches(str(name), hints, n=1, cutoff=0)[0]
+            raise InputError(f"unknown setting {full!r}; did you mean {prefix + near!r}?")
+        values[name] = _convert(value, hints[name], full)
+    return kind(**values)
+
+
+def _convert(value: Any, hint: Any, name: str) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise InputError(f"{name} is a group of settings, got {value!r}")
+        return build(typing.cast(type, hint), value, f"{name}.")
+    if origin is types.UnionType:
+        if value is None:
+            return None
+        return _convert(value, next(a for a in arguments if a is not type(None)), name)
+    if origin is Literal:
+        if value not in arguments:
+            raise InputError(f"{name} must be one of {', '.join(arguments)}, got {value!r}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)) or len(value) != len(arguments):
+            raise InputError(f"{name} must be a list of {len(arguments)} numbers, got {value!r}")
+        return tuple(_convert(v, a, name) for v, a in zip(value, arguments, strict=True))
+    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if hint is float and isinstance(value, str):  # YAML reads 3e-4 as text
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    if type(value) is hint:
+        return value
+    raise InputError(f"{name} must be {hint.__name__}, got {value!r}")
+
+
+def as_tree(config: Any) -> dict[str, Any]:
+    """Nested names and values that `build` reads back."""
+    tree: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            value = as_tree(value)
+        tree[field.name] = list(value) if isinstance(value, tuple) else value
+    return tree

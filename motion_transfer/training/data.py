@@ -1,0 +1,185 @@
+"""Batches in an order that depends on the seed alone, from any step on.
+
+`ShardBatches` gives exactly the batches that a run that was not stopped would have seen next.
+Rendered batches go on with the scenes that follow; what a replay buffer held is rendered anew.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from motion_transfer.errors import InputError
+from motion_transfer.synth.dataset import RenderedPairs, ReplayBuffer, make_loader, to_tensors
+from motion_transfer.synth.scene import SceneSettings
+from motion_transfer.synth.shards import list_shards, read_shard
+from motion_transfer.training.config import TrainConfig
+
+UNUSED = ("uv", "depth")
+_WINDOW = 4  # shards whose samples are mixed
+Tensors = dict[str, torch.Tensor]
+
+
+class ShardSamples(Dataset[Tensors]):
+    """Samples of a folder of shards by number; the last few shards stay in memory.
+
+    Args:
+        folder: of ``*.npz`` shards.
+
+    Raises:
+        FileNotFoundError: the folder has no shards.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.paths = list_shards(folder)
+        self.counts = []
+        for path in self.paths:
+            with np.load(path, allow_pickle=False) as data:
+                self.counts.append(len(data["name"]))
+        self._starts = np.cumsum([0, *self.counts])
+        self._cache: collections.OrderedDict[int, list[Tensors]] = collections.OrderedDict()
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def __getitem__(self, index: int) -> Tensors:
+        shard = int(np.searchsorted(self._starts, index, side="right")) - 1
+        if shard not in self._cache:
+            self._cache[shard] = [_slim(to_tensors(s)) for s in read_shard(self.paths[shard])]
+            if len(self._cache) > _WINDOW + 1:
+                self._cache.popitem(last=False)
+        self._cache.move_to_end(shard)
+        sample = self._cache[shard][index - int(self._starts[shard])]
+        return {n: t.float() if t.dtype == torch.float16 else t for n, t in sample.items()}
+
+
+def _slim(sample: Tensors) -> Tensors:
+    """Without what training does not use; flow in half precision (1/32 pixel on disk)."""
+    return {
+        n: t.half() if n in ("flow", "flow_back") else t
+        for n, t in sample.items()
+        if n not in UNUSED
+    }
+
+
+class ShardOrder(Sampler[int]):
+    """Endless random order in which samples of a few shards are mixed, from any position on.
+
+    Args:
+        counts: samples per shard.
+        seed: of the order.
+        start: position of the first sample, over all processes.
+        rank: of this process among `world_size`, which take turns.
+        world_size: processes.
+    """
+
+    def __init__(
+        self, counts: list[int], *, seed: int, start: int = 0, rank: int = 0, world_size: int = 1
+    ) -> None:
+        self.counts = counts
+        self.seed = seed
+        self.start = start
+        self.rank = rank
+        self.world_size = world_size
+
+    def __iter__(self) -> Iterator[int]:
+        total, place = sum(self.counts), self.start + self.rank
+        epoch, order = -1, np.zeros(0, np.int64)
+        while True:
+            if place // total != epoch:
+                epoch = place // total
+                order = self._epoch(epoch)
+            yield int(order[place % total])
+            place += self.world_size
+
+    def _epoch(self, epoch: int) -> np.ndarray:
+        rng = np.random.default_rng([self.seed, epoch])
+        starts = np.cumsum([0, *self.counts])
+        shards = rng.permutation(len(self.counts))
+        pieces = []
+        for first in range(0, len(shards), _WINDOW):
+            window = shards[first : first + _WINDOW]
+            samples = np.concatenate([np.arange(starts[s], starts[s + 1]) for s in window])
+            pieces.append(rng.permutation(samples))
+        return np.concatenate(pieces)
+
+
+def batches(
+    config: TrainConfig, *, start: int, rank: int, world_size: int, device: torch.device
+) -> Iterator[Tensors]:
+    """Endless batches on the device.
+
+    Args:
+        config: the run.
+        start: step of the first batch.
+        rank: of this process.
+        world_size: processes.
+        device: where the batches go.
+    """
+    if config.data.shards:
+        samples = ShardSamples(config.data.shards)
+        order = ShardOrder(
+            samples.counts, seed=config.seed, start=start * config.data.batch_size * world_size,
+            rank=rank, world_size=world_size,
+        )  # fmt: skip
+        loader = DataLoader(
+            samples, batch_size=config.data.batch_size, sampler=order,
+            num_workers=config.data.workers, pin_memory=device.type == "cuda",
+            persistent_workers=config.data.workers > 0,
+        )  # fmt: skip
+        for batch in loader:
+            yield _to(batch, device)
+    else:
+        yield from _rendered(config, start=start, rank=rank, world_size=world_size, device=device)
+
+
+def _rendered(
+    config: TrainConfig, *, start: int, rank: int, world_size: int, device: torch.device
+) -> Iterator[Tensors]:
+    data = config.data
+    assert data.assets is not None
+    seen = int(start * data.batch_size * world_size / (data.reuse if data.replay else 1))
+    settings = SceneSettings(num_targets=data.frames)
+    pairs = RenderedPairs(
+        data.assets, seed=config.seed, settings=settings, start=seen, rank=rank,
+        world_size=world_size,
+    )  # fmt: skip
+    loader = iter(make_loader(pairs, batch_size=data.batch_size, num_workers=data.workers))
+    if not data.replay:
+        for batch in loader:
+            yield _to(batch, device)
+    buffer = ReplayBuffer(data.replay, device=device)
+    generator = torch.Generator().manual_seed(config.seed + 1000 * start + rank)
+    owed = 0.0
+    while True:
+        while owed <= 0 or len(buffer) < min(2 * data.batch_size, data.replay):
+            buffer.add({n: t for n, t in next(loader).items() if n not in UNUSED})
+            owed += data.reuse
+        owed -= 1
+        yield buffer.draw(data.batch_size, generator)
+
+
+def held_out_batches(
+    folder: str, *, batch_size: int, num: int, device: torch.device
+) -> Iterator[Tensors]:
+    """The first `num` samples of the held-out shards.
+
+    Raises:
+        InputError: there are fewer.
+    """
+    samples = ShardSamples(folder)
+    if len(samples) < num:
+        raise InputError(f"{folder} must hold at least {num} samples, got {len(samples)}")
+    for first in range(0, num, batch_size):
+        chosen = [samples[k] for k in range(first, min(first + batch_size, num))]
+        stacked = {n: torch.stack([s[n] for s in chosen]) for n in chosen[0]}
+        yield _to(stacked, device)
+
+
+def _to(batch: Tensors, device: torch.device) -> Tensors:
+    return {n: t.to(device, non_blocking=True) for n, t in batch.items() if n not in UNUSED}

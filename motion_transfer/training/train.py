@@ -1,0 +1,490 @@
+"""The training loop: one linear function.
+
+    motion-transfer train configs/tiny.yaml --set data.shards=out/shards
+    torchrun --nproc_per_node 2 -m motion_transfer train configs/base.yaml --set ...
+
+A run folder holds the resolved options, a line of JSON per log entry, sample sheets and
+checkpoints. Started again, a run goes on from its newest checkpoint; on shards it then takes
+exactly the steps that it would have taken without the stop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import math
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors.torch import load_file
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from motion_transfer.errors import InputError
+from motion_transfer.generator.blocks import count_parameters
+from motion_transfer.generator.networks import PoseFlowNetworks
+from motion_transfer.training import losses
+from motion_transfer.training.batches import Pair, make_pair, random_modalities
+from motion_transfer.training.checkpoints import (
+    find_weights,
+    forget_old,
+    latest_checkpoint,
+    load_state,
+    save_checkpoint,
+)
+from motion_transfer.training.config import TrainConfig, as_tree
+from motion_transfer.training.data import Tensors, batches, held_out_batches
+from motion_transfer.training.discriminators import MultiScaleDiscriminator
+from motion_transfer.training.ema import Ema
+from motion_transfer.training.objectives import (
+    Features,
+    Outputs,
+    StageNetworks,
+    flow_terms,
+    garment_terms,
+    synthesis_terms,
+    target_step,
+    unpaired_flow_terms,
+)
+from motion_transfer.training.page import write_page
+from motion_transfer.training.scores import score
+from motion_transfer.training.sheets import write_sheet
+
+log = logging.getLogger(__name__)
+NUM_HELD_OUT = 64
+
+
+def train(config: TrainConfig, *, features: Features | None = None) -> Path:
+    """Train a stage, from the newest checkpoint of the run folder if there is one.
+
+    Args:
+        config: the run.
+        features: a frozen ImageNet network, pictures (B, 3, H, W) in [0, 1] to features of its
+            layers; needed for the perceptual, style and feature-warp terms.
+
+    Returns:
+        The last checkpoint.
+
+    Raises:
+        InputError: the options do not fit together, or the losses are not finite.
+    """
+    _check_features(config, features)
+    with _processes() as (rank, world_size):
+        device = _device(config, rank)
+        torch.set_flush_denormal(True)  # tiny weights of far parts cost CPUs a factor of two
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        folder = Path(config.output) / config.name
+        folder.mkdir(parents=True, exist_ok=True)
+
+        torch.manual_seed(config.seed)
+        networks = PoseFlowNetworks(**as_tree(config.model))
+        if config.init:
+            networks.load_state_dict(load_file(find_weights(config.init)))
+        stage = StageNetworks(networks, stage=config.stage, precision=config.precision)
+        stage.to(device=device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        trained = [p for p in stage.parameters() if p.requires_grad]
+        optimizer = _adam(trained, config.optim.rate, config)
+        ema = Ema(networks, decay=config.optim.ema)
+        critic = _make_critic(config, device)
+        step = 0
+        if checkpoint := latest_checkpoint(folder):
+            step = _restore(checkpoint, config, stage, optimizer, ema, critic)
+            log.info("going on from %s", checkpoint)
+        elif rank == 0:
+            (folder / "config.yaml").write_text(yaml.safe_dump(as_tree(config), sort_keys=False))
+        log.info("%s: stage %s, %.2f M of %.2f M parameters are trained, %s, step %d",
+                 folder, config.stage, count_parameters(stage) / 1e6,
+                 sum(p.numel() for p in stage.parameters()) / 1e6, device, step)  # fmt: skip
+        parallel: nn.Module = stage
+        if world_size > 1:
+            ids = [device.index or 0] if device.type == "cuda" else None
+            parallel = DistributedDataParallel(stage, device_ids=ids, broadcast_buffers=False)
+        stream = batches(config, start=step, rank=rank, world_size=world_size, device=device)
+        writer = _tensorboard(config, folder) if rank == 0 else None
+        started, first, bad = time.monotonic(), step, 0
+        noted: dict[str, float] = {}
+        pair = None
+
+        while step < config.steps:
+            if config.minutes and time.monotonic() - started > 60 * config.minutes:
+                break
+            generator = torch.Generator().manual_seed((config.seed * 1_000_003 + step) * 64 + rank)
+            samples = next(stream)
+            pair, later, motion = _draw_pairs(samples, config, generator)
+            keep, real = _draw_modalities(pair, config, generator)
+            optimizer.param_groups[0]["lr"] = config.optim.rate * schedule(step, config)
+            outputs = parallel(pair.source, pair.target, keep, real)
+            terms = _terms(outputs, pair, config, features)
+            if later is not None and motion is not None:
+                follow = stage(later.source, later.target, keep, real)
+                terms["temporal"] = _temporal(outputs, follow, *motion)
+            if critic is not None:
+                terms.update(critic.judge(outputs, pair, config))
+            weights = _weights(config)
+            total = losses.add_up(terms, weights)["total"]
+            optimizer.zero_grad(set_to_none=True)
+            total.backward()
+            norm = nn.utils.clip_grad_norm_(trained, config.optim.clip)
+            finite = bool(torch.isfinite(norm))  # gradients are shared, so all processes agree
+            bad = 0 if finite else bad + 1
+            if bad > config.optim.max_bad_steps:
+                raise InputError(
+                    f"{bad} steps in a row were not finite at step {step}; lower optim.rate or "
+                    "raise optim.warm_up, and start from an older checkpoint"
+                )
+            if finite:
+                optimizer.step()
+                ema.update(networks, step)
+                if critic is not None:
+                    critic.learn(outputs, pair, config, step)
+            step += 1
+
+            for name, value in {**terms, "total": total, "gradient": norm}.items():
+                noted[name] = noted.get(name, 0.0) + float(value.detach())
+            noted["skipped"] = noted.get("skipped", 0.0) + (not finite)
+            noted["steps"] = noted.get("steps", 0.0) + 1
+            if rank == 0 and (step % config.log_every == 0 or step == config.steps):
+                seconds = time.monotonic() - started
+                entry = {n: v / noted["steps"] for n, v in noted.items() if n != "steps"}
+                entry["samples_per_second"] = (
+                    (step - first) * config.data.batch_size * world_size / seconds
+                )
+                _note(folder, writer, step, entry)
+                noted.clear()
+            if rank == 0 and config.data.held_out and step % config.held_out_every == 0:
+                _hold_out(folder, writer, step, config, stage, ema, device)
+            if rank == 0 and step % config.checkpoint_every == 0 and step < config.steps:
+                _save(folder, config, step, stage, optimizer, ema, critic)
+                write_sheet(folder / "sheets" / f"{step:07d}.png", pair, outputs)
+                write_page(folder)
+
+        final = folder / f"step-{step:07d}"
+        if rank == 0:
+            if not final.is_dir():
+                final = _save(folder, config, step, stage, optimizer, ema, critic)
+                if pair is not None:
+                    write_sheet(folder / "sheets" / f"{step:07d}.png", pair, outputs)
+            if config.data.held_out and step > first:
+                _hold_out(folder, writer, step, config, stage, ema, device)
+            if step > first:
+                write_page(folder)
+        return final
+
+
+def try_batch(config: TrainConfig, *, features: Features | None = None) -> dict[str, float]:
+    """The loss terms of the first batch before training; nothing is written."""
+    _check_features(config, features)
+    device = _device(config, 0)
+    torch.manual_seed(config.seed)
+    networks = PoseFlowNetworks(**as_tree(config.model))
+    if config.init:
+        networks.load_state_dict(load_file(find_weights(config.init)))
+    stage = StageNetworks(networks, stage=config.stage, precision=config.precision).to(device)
+    generator = torch.Generator().manual_seed(config.seed)
+    samples = next(batches(config, start=0, rank=0, world_size=1, device=device))
+    pair, _, _ = _draw_pairs(samples, config, generator)
+    with torch.no_grad():
+        outputs = stage(pair.source, pair.target, *_draw_modalities(pair, config, generator))
+        terms = losses.add_up(_terms(outputs, pair, config, features), _weights(config))
+    return {name: float(value) for name, value in terms.items()}
+
+
+def schedule(step: int, config: TrainConfig) -> float:
+    """Learning rate relative to `optim.rate`: linear warm-up, then a cosine."""
+    optim = config.optim
+    warm = min(1.0, (step + 1) / max(optim.warm_up, 1))
+    share = min(1.0, step / config.steps)
+    cosine = optim.final_rate + (1 - optim.final_rate) * 0.5 * (1 + math.cos(math.pi * share))
+    return warm * cosine
+
+
+@contextlib.contextmanager
+def _processes() -> Iterator[tuple[int, int]]:
+    """This process's rank and the number of processes that `torchrun` started."""
+    if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        yield 0, 1
+        return
+    distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield distributed.get_rank(), distributed.get_world_size()
+        distributed.barrier()
+    finally:
+        distributed.destroy_process_group()
+
+
+def _device(config: TrainConfig, rank: int) -> torch.device:
+    if config.device == "cpu" or (config.device == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise InputError("device is cuda but torch sees no CUDA device; use --set device=cpu")
+    torch.backends.cuda.matmul.allow_tf32 = True
+    torch.backends.cudnn.benchmark = True
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+
+
+def _check_features(config: TrainConfig, features: Features | None) -> None:
+    needed = [n for n in ("perceptual", "style", "feature_warp") if getattr(config.loss, n) > 0]
+    if needed and features is None:
+        raise InputError(
+            f"loss.{needed[0]} needs an ImageNet network, got none; set its weight to 0"
+        )
+    if not config.loss.supervised and config.loss.feature_warp <= 0 and config.stage == "flow":
+        raise InputError("loss.supervised is off, so loss.feature_warp must be above 0, got 0")
+
+
+def _adam(parameters: list[nn.Parameter], rate: float, config: TrainConfig) -> torch.optim.AdamW:
+    optim = config.optim
+    return torch.optim.AdamW(
+        parameters, lr=rate, betas=(optim.beta1, optim.beta2), weight_decay=optim.weight_decay
+    )
+
+
+def _draw_pairs(
+    samples: Tensors, config: TrainConfig, generator: torch.Generator
+) -> tuple[Pair, Pair | None, tuple[torch.Tensor, torch.Tensor] | None]:
+    """A pair in a random direction; with the temporal term also the next target and the motion."""
+    chance = torch.rand(4, generator=generator).tolist()
+    frames = samples["flow"].shape[1]
+    size_hw = config.size
+    exact, flip = chance[0] < config.data.exact, chance[1] < 0.5
+    if config.loss.temporal <= 0:
+        frame = min(int(chance[2] * frames), frames - 1)
+        pair = make_pair(samples, frame=frame, backward=chance[3] < 0.5, flip=flip,
+                         exact=exact, size_hw=size_hw)  # fmt: skip
+        return pair, None, None
+    if frames < 2:
+        raise InputError("loss.temporal needs samples of at least 2 target views, got 1")
+    frame = min(int(chance[2] * (frames - 1)), frames - 2)
+    pair, later = (
+        make_pair(samples, frame=frame + k, flip=flip, exact=exact, size_hw=size_hw)
+        for k in range(2)
+    )
+    back = make_pair(
+        samples, frame=frame + 1, backward=True, flip=flip, exact=exact, size_hw=size_hw
+    )
+    return pair, later, target_step(pair, back)
+
+
+def _draw_modalities(
+    pair: Pair, config: TrainConfig, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    batch, device = len(pair.flow), pair.flow.device
+    keep = random_modalities(batch, drop=config.data.modality_drop, generator=generator)
+    real = torch.rand(batch, generator=generator) < config.data.part_maps
+    return keep.to(device), real.to(device)
+
+
+def _terms(
+    outputs: Outputs, pair: Pair, config: TrainConfig, features: Features | None
+) -> dict[str, torch.Tensor]:
+    """The terms of the stage whose weight is not 0."""
+    terms: dict[str, torch.Tensor] = {}
+    if config.stage in ("flow", "joint"):
+        terms.update(flow_terms(outputs.flow, pair, config.loss))
+        if config.loss.feature_warp > 0:
+            assert features is not None
+            terms.update(unpaired_flow_terms(outputs.flow, pair, features))
+    if config.stage in ("garment", "joint"):
+        terms.update(garment_terms(outputs, pair))
+    if config.stage in ("synthesis", "joint"):
+        terms.update(synthesis_terms(outputs, pair, config.loss, features))
+    weights = _weights(config)
+    return {name: value for name, value in terms.items() if weights[name] > 0}
+
+
+def _weights(config: TrainConfig) -> dict[str, float]:
+    tree = as_tree(config.loss)
+    return {name: value for name, value in tree.items() if isinstance(value, float)}
+
+
+def _temporal(
+    outputs: Outputs, later: Outputs, step: torch.Tensor, known: torch.Tensor
+) -> torch.Tensor:
+    """Flow, and the picture where there is one, agree along the target's motion."""
+    term = losses.temporal_flow(outputs.flow.full()[0], later.flow.full()[0], step, known)
+    if outputs.result is not None and outputs.result.picture is not None:
+        assert later.result is not None and later.result.picture is not None
+        here, there = outputs.result.picture.rgb, later.result.picture.rgb
+        term = term + 10 * losses.temporal_picture(here, there, step, known)
+    return term
+
+
+class Critic:
+    """The discriminator with its own optimiser; it sees the cut-out person.
+
+    Args:
+        config: the run.
+        device: where it lives.
+    """
+
+    def __init__(self, config: TrainConfig, device: torch.device) -> None:
+        self.network = MultiScaleDiscriminator(channels=4).to(device)
+        self.optimizer = _adam(
+            list(self.network.parameters()), config.optim.discriminator_rate, config
+        )
+
+    def judge(self, outputs: Outputs, pair: Pair, config: TrainConfig) -> dict[str, torch.Tensor]:
+        """The generator's terms."""
+        real, fake = self._pictures(outputs, pair)
+        self.network.requires_grad_(False)
+        ours, theirs = self.network(fake), self.network(real)
+        self.network.requires_grad_(True)
+        terms = {
+            "adversarial": torch.stack([losses.hinge_generator(j.logits) for j in ours]).mean(),
+            "matching": torch.stack([
+                losses.feature_matching(t.features, o.features)
+                for t, o in zip(theirs, ours, strict=True)
+            ]).mean(),
+        }  # fmt: skip
+        return {n: v for n, v in terms.items() if getattr(config.loss, n) > 0}
+
+    def learn(self, outputs: Outputs, pair: Pair, config: TrainConfig, step: int) -> None:
+        """One step of the discriminator."""
+        real, fake = self._pictures(outputs, pair)
+        judged = self.network(torch.cat([real, fake.detach()]))
+        loss = torch.stack([losses.hinge_discriminator(*j.logits.chunk(2)) for j in judged]).mean()
+        self.optimizer.param_groups[0]["lr"] = config.optim.discriminator_rate * schedule(
+            step, config
+        )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if distributed.is_initialized():
+            for parameter in self.network.parameters():
+                if parameter.grad is not None:
+                    distributed.all_reduce(parameter.grad)
+                    parameter.grad /= distributed.get_world_size()
+        self.optimizer.step()
+
+    def _pictures(self, outputs: Outputs, pair: Pair) -> tuple[torch.Tensor, torch.Tensor]:
+        assert outputs.result is not None and outputs.result.picture is not None
+        picture = outputs.result.picture
+        alpha = torch.sigmoid(picture.alpha)
+        real = torch.cat([pair.target.rgb * pair.target.alpha, pair.target.alpha], 1)
+        return real, torch.cat([picture.rgb * alpha, alpha], 1)
+
+
+def _make_critic(config: TrainConfig, device: torch.device) -> Critic | None:
+    wanted = config.loss.adversarial > 0 or config.loss.matching > 0
+    return Critic(config, device) if wanted and config.stage in ("synthesis", "joint") else None
+
+
+def _optimizer_tensors(optimizer: torch.optim.Optimizer, prefix: str) -> Tensors:
+    return {
+        f"{prefix}.{number}.{name}": tensor
+        for number, values in optimizer.state_dict()["state"].items()
+        for name, tensor in values.items()
+    }
+
+
+def _restore_optimizer(optimizer: torch.optim.Optimizer, state: Tensors, prefix: str) -> None:
+    tree = optimizer.state_dict()
+    values: dict[int, dict[str, torch.Tensor]] = {}
+    for key, tensor in state.items():
+        kind, _, rest = key.partition(".")
+        if kind == prefix:
+            number, _, name = rest.partition(".")
+            values.setdefault(int(number), {})[name] = tensor
+    optimizer.load_state_dict({"state": values, "param_groups": tree["param_groups"]})
+
+
+def _save(
+    folder: Path,
+    config: TrainConfig,
+    step: int,
+    stage: StageNetworks,
+    optimizer: torch.optim.Optimizer,
+    ema: Ema,
+    critic: Critic | None,
+) -> Path:
+    state = {f"network.{n}": t for n, t in stage.networks.state_dict().items()}
+    state.update({f"mean.{n}": t for n, t in ema.mean.items()})
+    state.update(_optimizer_tensors(optimizer, "optimizer"))
+    if critic is not None:
+        state.update({f"critic.{n}": t for n, t in critic.network.state_dict().items()})
+        state.update(_optimizer_tensors(critic.optimizer, "critic_optimizer"))
+    path = save_checkpoint(folder, config=config, step=step, weights=ema.mean, state=state)
+    forget_old(folder, config.keep)
+    return path
+
+
+def _restore(
+    checkpoint: Path,
+    config: TrainConfig,
+    stage: StageNetworks,
+    optimizer: torch.optim.Optimizer,
+    ema: Ema,
+    critic: Critic | None,
+) -> int:
+    """Fill everything from a checkpoint; returns the number of steps done."""
+    step, state, tree = load_state(checkpoint)
+    for name in ("stage", "model"):
+        ours = as_tree(config)[name]
+        if tree[name] != ours:
+            raise InputError(
+                f"{checkpoint} was made with another {name}, {tree[name]}, got {ours}; "
+                "choose another --set name=..."
+            )
+
+    def group(prefix: str) -> Tensors:
+        return {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
+
+    stage.networks.load_state_dict(group("network."))
+    for name, tensor in group("mean.").items():
+        ema.mean[name].copy_(tensor)
+    _restore_optimizer(optimizer, state, "optimizer")
+    if critic is not None:
+        critic.network.load_state_dict(group("critic."))
+        _restore_optimizer(critic.optimizer, state, "critic_optimizer")
+    return step
+
+
+def _note(folder: Path, writer: Any, step: int, entry: dict[str, float]) -> None:
+    with (folder / "log.jsonl").open("a") as file:
+        file.write(json.dumps({"step": step, **{n: round(v, 6) for n, v in entry.items()}}) + "\n")
+    log.info("step %d  %s", step, "  ".join(f"{n} {v:.4g}" for n, v in entry.items()))
+    if writer is not None:
+        for name, value in entry.items():
+            writer.add_scalar(name, value, step)
+
+
+def _hold_out(
+    folder: Path,
+    writer: Any,
+    step: int,
+    config: TrainConfig,
+    stage: StageNetworks,
+    ema: Ema,
+    device: torch.device,
+) -> None:
+    """Scores of the running mean on held-out pairs."""
+    assert config.data.held_out is not None
+    own = {n: p.detach().clone() for n, p in stage.networks.named_parameters()}
+    ema.copy_to(stage.networks)
+    samples = held_out_batches(
+        config.data.held_out, batch_size=min(16, NUM_HELD_OUT), num=NUM_HELD_OUT, device=device
+    )
+    scores = score(stage, samples, size_hw=config.size)
+    with torch.no_grad():
+        for name, parameter in stage.networks.named_parameters():
+            parameter.copy_(own[name])
+    _note(folder, writer, step, {f"held_out/{n}": v for n, v in scores.items()})
+
+
+def _tensorboard(config: TrainConfig, folder: Path) -> Any:
+    if not config.tensorboard:
+        return None
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise InputError(
+            "tensorboard is on but not installed; pip install tensorboard, or "
+            "--set tensorboard=false"
+        ) from error
+    return SummaryWriter(str(folder))

@@ -1,0 +1,62 @@
+"""The order of samples."""
+
+import itertools
+
+import puppets
+import pytest
+import torch
+
+from motion_transfer.errors import InputError
+from motion_transfer.training.config import DataConfig, TrainConfig
+from motion_transfer.training.data import ShardOrder, ShardSamples, batches, held_out_batches
+
+
+def take(order: ShardOrder, count: int) -> list[int]:
+    return list(itertools.islice(order, count))
+
+
+def test_every_sample_once_in_an_epoch() -> None:
+    order = take(ShardOrder([5, 3, 4, 4, 6, 2], seed=0), 48)
+    assert sorted(order[:24]) == sorted(order[24:]) == list(range(24))
+    assert order[:24] != order[24:]
+
+
+def test_start_goes_on_where_a_run_stopped() -> None:
+    # bug: a resumed run sees the first samples again
+    counts = [5, 3, 4]
+    whole = take(ShardOrder(counts, seed=1), 40)
+    assert take(ShardOrder(counts, seed=1, start=17), 23) == whole[17:]
+
+
+def test_processes_share_the_samples() -> None:
+    counts = [5, 3, 4]
+    whole = take(ShardOrder(counts, seed=1), 24)
+    halves = [take(ShardOrder(counts, seed=1, rank=r, world_size=2), 12) for r in (0, 1)]
+    assert [x for pair in zip(*halves, strict=True) for x in pair] == whole
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_from_any_step(shards, workers) -> None:
+    config = TrainConfig(data=DataConfig(shards=str(shards), batch_size=3, workers=workers))
+
+    def some(start: int) -> list[torch.Tensor]:
+        stream = batches(config, start=start, rank=0, world_size=1, device=torch.device("cpu"))
+        return [batch["rgb"] for batch in itertools.islice(stream, 6 - start)]
+
+    whole, rest = some(0), some(4)
+    assert all(torch.equal(a, b) for a, b in zip(whole[4:], rest, strict=True))
+    assert whole[0].shape == (3, 3, 3, *puppets.SIZE_HW)
+
+
+def test_samples_are_those_of_the_shards(shards) -> None:
+    samples = ShardSamples(shards)
+    assert len(samples) == 8
+    sample = puppets.make_sample(5, frames=2)
+    assert torch.equal(samples[5]["rgb"], torch.from_numpy(sample.rgb).permute(0, 3, 1, 2))
+    flow = torch.from_numpy(sample.flow).permute(0, 3, 1, 2)
+    assert torch.allclose(samples[5]["flow"], flow, atol=0.05)
+
+
+def test_too_few_held_out(shards) -> None:
+    with pytest.raises(InputError, match="must hold at least 64 samples, got 8"):
+        next(held_out_batches(str(shards), batch_size=4, num=64, device=torch.device("cpu")))
