@@ -10,6 +10,7 @@ integer is a pixel centre; depth is in the same pixels, smaller is nearer, 0 bet
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -134,6 +135,27 @@ def fit_crop(
     limit = high.new_tensor([size_hw[1], size_hw[0]]) / (high - low).clamp_min(1.0)
     scale = torch.minimum(TORSO_PX * (size_hw[0] / CROP_HW[0]) / size, limit.amin(1))
     return Crop((low + high) / 2, scale)
+
+
+def steady_crops(crops: Crop, *, radius: int, sigma: float) -> Crop:
+    """Crops of successive frames, averaged over time so that they glide.
+
+    Args:
+        crops: (T,) of them.
+        radius: frames on either side that are averaged; fewer at the ends.
+        sigma: of the Gaussian weights, frames.
+    """
+    frames = torch.arange(len(crops.scale), device=crops.scale.device)
+    rows = torch.cat([crops.centre, crops.scale.log()[:, None]], 1)
+    total, weights = torch.zeros_like(rows), torch.zeros_like(rows[:, :1])
+    for step in range(-radius, radius + 1):
+        there = frames + step
+        inside = ((there >= 0) & (there < len(frames))).float()[:, None]
+        weight = math.exp(-0.5 * (step / sigma) ** 2) * inside
+        total = total + weight * rows[there.clamp(0, len(frames) - 1)]
+        weights = weights + weight
+    mean = total / weights
+    return Crop(mean[:, :2], mean[:, 2].exp())
 
 
 def crop_points(xy: torch.Tensor, crop: Crop, size_hw: tuple[int, int]) -> torch.Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,6 +15,24 @@ from motion_transfer.errors import WeightsError
 from motion_transfer.generator.networks import PoseFlowNetworks
 
 FORMAT = "motion-transfer pose-flow 1"
+SHIPPED = Path(__file__).parent / "weights" / "pose_flow.safetensors"
+STAGES = ("flow", "garment", "synthesis", "joint")
+
+
+class Pretrained(NamedTuple):
+    """Networks with what they were trained for.
+
+    networks: in float32, ready for inference.
+    stage: the last stage of training, one of `STAGES`; networks of later stages are untrained.
+    """
+
+    networks: PoseFlowNetworks
+    stage: str
+
+    @property
+    def paints(self) -> bool:
+        """Whether SynthesisNet has been trained, and GarmentNet with it."""
+        return self.stage in ("synthesis", "joint")
 
 
 def save_networks(
@@ -21,6 +40,7 @@ def save_networks(
     weights: dict[str, torch.Tensor],
     *,
     model: dict[str, object],
+    stage: str,
     about: dict[str, str] | None = None,
 ) -> None:
     """Write weights in half precision; the file appears whole or not at all.
@@ -29,6 +49,7 @@ def save_networks(
         path: of the file.
         weights: of a `PoseFlowNetworks`.
         model: its constructor's arguments.
+        stage: the last stage of training, one of `STAGES`.
         about: what else the file should say (data, command, scores).
 
     Raises:
@@ -41,20 +62,46 @@ def save_networks(
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.new")
-    save_file(half, temporary, {"format": FORMAT, "model": json.dumps(model), **(about or {})})
+    header = {"format": FORMAT, "model": json.dumps(model), "stage": stage, **(about or {})}
+    save_file(half, temporary, header)
     os.replace(temporary, path)
 
 
-def load_networks(path: str | os.PathLike[str]) -> PoseFlowNetworks:
-    """Networks in float32, ready for inference.
+def find_pretrained(path: str | os.PathLike[str] | None = None) -> Path:
+    """The weights file to use.
+
+    Args:
+        path: a file; None: the one that ships.
 
     Raises:
         FileNotFoundError: there is no such file.
-        WeightsError: it is not a weights file of this version.
+        WeightsError: none ships.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no such weights file: {path}")
+    if path is None:
+        if not SHIPPED.is_file():
+            raise WeightsError(
+                f"--generator pose-flow needs weights, and none ship with this version; train "
+                f"some, or give --weights FILE (looked for {SHIPPED})"
+            )
+        return SHIPPED
+    if not Path(path).is_file():
+        raise FileNotFoundError(
+            f"--weights: no such file: {path}; make one with 'motion-transfer export RUN FILE'"
+        )
+    return Path(path)
+
+
+def load_pretrained(path: str | os.PathLike[str] | None = None) -> Pretrained:
+    """Networks, ready for inference, and their stage.
+
+    Args:
+        path: of a file that `save_networks` wrote; None: the one that ships.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        WeightsError: it is not a weights file of this version, or none ships.
+    """
+    path = find_pretrained(path)
     try:
         with safe_open(path, "pt") as file:
             header = file.metadata() or {}
@@ -66,6 +113,14 @@ def load_networks(path: str | os.PathLike[str]) -> PoseFlowNetworks:
             f"{path} must be of the format {FORMAT!r}, got {header.get('format')!r}; "
             "make it with 'motion-transfer export'"
         )
-    networks = PoseFlowNetworks(**json.loads(header["model"]))
-    networks.load_state_dict(weights)
-    return networks.eval().requires_grad_(False)
+    if header.get("stage") not in STAGES:
+        raise WeightsError(
+            f"{path}: stage must be one of {', '.join(STAGES)}, got {header.get('stage')!r}"
+        )
+    try:
+        networks = PoseFlowNetworks(**json.loads(header["model"]))
+        networks.load_state_dict(weights)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise WeightsError(f"{path} does not fit the networks of this version: {reason}") from error
+    return Pretrained(networks.eval().requires_grad_(False), header["stage"])

@@ -33,7 +33,20 @@ def blend_carried(
     """
     total, weights = own, torch.ones_like(own[..., :1])
     for other in carried:
-        difference = ((other - own) ** 2).sum(-1, keepdim=True)
-        weight = strength * torch.exp(-difference / tolerance_px**2)
+        weight = strength * agreement(own, other, tolerance_px)
         total, weights = total + weight * other, weights + weight
     return total / weights
+
+
+def agreement(
+    own: torch.Tensor, other: torch.Tensor, tolerance_px: float, *, dim: int = -1
+) -> torch.Tensor:
+    """1 where two positions are the same, 1/e where they differ by the tolerance; `dim` is 1 long.
+
+    Args:
+        own: positions, x and y along `dim`.
+        other: the same.
+        tolerance_px: see above.
+        dim: the axis of x and y.
+    """
+    return torch.exp(-((other - own) ** 2).sum(dim, keepdim=True) / tolerance_px**2)

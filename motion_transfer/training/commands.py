@@ -57,7 +57,7 @@ def export(
     run: Annotated[Path, tyro.conf.Positional],
     output: Annotated[Path, tyro.conf.Positional],
 ) -> None:
-    """Write a run's networks as one fp16 file that `generator.pretrained.load_networks` reads.
+    """Write a run's networks as one fp16 file that `transfer --weights` takes.
 
     Args:
         run: run folder or checkpoint.
@@ -68,6 +68,6 @@ def export(
 
     path = find_weights(run)
     weights, tree, step = read_weights(path)
-    about = {"step": str(step), "stage": str(tree["stage"]), "seed": str(tree["seed"])}
-    save_networks(output, weights, model=tree["model"], about=about)
+    about = {"step": str(step), "seed": str(tree["seed"])}
+    save_networks(output, weights, model=tree["model"], stage=tree["stage"], about=about)
     print(f"{output}  {output.stat().st_size / 1e6:.1f} MB, from {path}")

@@ -6,14 +6,16 @@ import torch
 from safetensors.torch import save_file
 
 from motion_transfer.errors import WeightsError
-from motion_transfer.generator.pretrained import load_networks, save_networks
+from motion_transfer.generator import pretrained
+from motion_transfer.generator.pretrained import load_pretrained, save_networks
 
 
 def test_networks_read_back(tmp_path) -> None:
     networks = puppets.small_networks()
     path = tmp_path / "w.safetensors"
-    save_networks(path, networks.state_dict(), model=puppets.SMALL)
-    again = load_networks(path)
+    save_networks(path, networks.state_dict(), model=puppets.SMALL, stage="garment")
+    again, stage = load_pretrained(path)
+    assert stage == "garment"
     for name, tensor in networks.state_dict().items():
         assert torch.allclose(again.state_dict()[name], tensor, atol=2e-3), name
     assert path.stat().st_size < 2.2 * sum(p.numel() for p in networks.parameters()) + 20_000
@@ -21,14 +23,33 @@ def test_networks_read_back(tmp_path) -> None:
 
 
 def test_files_that_are_not_weights(tmp_path) -> None:
-    with pytest.raises(FileNotFoundError, match="no such weights file"):
-        load_networks(tmp_path / "none")
+    with pytest.raises(FileNotFoundError, match="--weights: no such file: .*none; make one with"):
+        load_pretrained(tmp_path / "none")
     (tmp_path / "text").write_text("pickle")
     with pytest.raises(WeightsError, match="is not a safetensors file"):
-        load_networks(tmp_path / "text")
+        load_pretrained(tmp_path / "text")
     save_file({"a": torch.zeros(1)}, tmp_path / "other")
     with pytest.raises(WeightsError, match="must be of the format"):
-        load_networks(tmp_path / "other")
+        load_pretrained(tmp_path / "other")
     weights = {"a": torch.tensor([1e9])}
     with pytest.raises(WeightsError, match="weight a must be finite in half precision"):
-        save_networks(tmp_path / "large", weights, model={})
+        save_networks(tmp_path / "large", weights, model={}, stage="flow")
+
+
+def test_weights_of_other_networks(tmp_path) -> None:
+    # bug: a traceback of a hundred lines when the architecture has changed
+    weights = puppets.small_networks().state_dict()
+    weights["flow.stem.weight"] = weights["flow.stem.weight"][:, 1:]
+    save_networks(tmp_path / "w", weights, model=puppets.SMALL, stage="flow")
+    with pytest.raises(WeightsError, match=r"does not fit the networks of this version: .*stem"):
+        load_pretrained(tmp_path / "w")
+    save_networks(tmp_path / "v", weights, model=puppets.SMALL, stage="hands")
+    with pytest.raises(WeightsError, match="stage must be one of flow, .*got 'hands'"):
+        load_pretrained(tmp_path / "v")
+
+
+def test_none_ship(monkeypatch, tmp_path) -> None:
+    # bug: the user is told of a path, not of what to do
+    monkeypatch.setattr(pretrained, "SHIPPED", tmp_path / "none")
+    with pytest.raises(WeightsError, match="give --weights FILE"):
+        load_pretrained()

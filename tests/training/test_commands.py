@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from motion_transfer.cli import main
-from motion_transfer.generator.pretrained import load_networks
+from motion_transfer.generator.pretrained import load_pretrained
 
 
 @pytest.fixture
@@ -29,7 +29,9 @@ def test_train_from_the_command_line(config_file, tmp_path, capsys) -> None:
     notes = (tmp_path / "out" / "one" / "log.jsonl").read_text().splitlines()
     assert [json.loads(n)["step"] for n in notes] == [1, 2]
     main(["export", str(tmp_path / "out" / "one"), str(tmp_path / "w.safetensors")])
-    assert sum(p.numel() for p in load_networks(tmp_path / "w.safetensors").parameters()) > 0
+    exported = load_pretrained(tmp_path / "w.safetensors")
+    assert sum(p.numel() for p in exported.networks.parameters()) > 0
+    assert exported.stage == "flow"
 
 
 def test_dry_run_writes_nothing(config_file, tmp_path, capsys) -> None:
