@@ -1,8 +1,8 @@
 """Checkpoints: safetensors in parts of bounded size, with the resolved options.
 
-A checkpoint is a folder: ``weights.safetensors`` (the running mean, what is evaluated and ships),
-``state-*.safetensors`` (everything that is needed to go on) and ``config.yaml``. It appears whole
-or not at all.
+A checkpoint is a folder: ``weights-*.safetensors`` (the running mean, what is evaluated and
+ships), ``state-*.safetensors`` (everything that is needed to go on) and ``config.yaml``. It appears
+whole or not at all.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import yaml
@@ -19,10 +19,24 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from motion_transfer.errors import InputError
+from motion_transfer.generator.pretrained import load_pretrained
 from motion_transfer.training.config import TrainConfig, as_tree
 
 PART_BYTES = 15_000_000
 FORMAT = "motion-transfer training 1"
+
+
+class Trained(NamedTuple):
+    """What a run has learned.
+
+    weights: of a `PoseFlowNetworks`.
+    config: the run's resolved options as a tree.
+    step: number of steps done.
+    """
+
+    weights: dict[str, torch.Tensor]
+    config: dict[str, Any]
+    step: int
 
 
 def save_checkpoint(
@@ -51,9 +65,9 @@ def save_checkpoint(
     staging.mkdir(parents=True)
     tree = as_tree(config)
     about = {"format": FORMAT, "step": str(step), "config": json.dumps(tree)}
-    save_file(_plain(weights), staging / "weights.safetensors", about)
-    for number, part in enumerate(_parts(_plain(state))):
-        save_file(part, staging / f"state-{number:03d}.safetensors", about)
+    for kind, tensors in (("weights", weights), ("state", state)):
+        for number, part in enumerate(_parts(_plain(tensors))):
+            save_file(part, staging / f"{kind}-{number:03d}.safetensors", about)
     (staging / "config.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
     shutil.rmtree(final, ignore_errors=True)
     os.replace(staging, final)
@@ -89,52 +103,50 @@ def forget_old(folder: Path, keep: int) -> None:
         shutil.rmtree(old)
 
 
-def load_state(checkpoint: Path) -> tuple[int, dict[str, torch.Tensor], dict[str, object]]:
-    """Read what a run goes on from.
-
-    Returns:
-        The number of steps done, the state's tensors, and the resolved options as a tree.
+def load_state(checkpoint: Path) -> Trained:
+    """Read what a run goes on from; `weights` are the state's tensors.
 
     Raises:
         InputError: it is not a checkpoint of this version.
     """
-    paths = sorted(checkpoint.glob("state-*.safetensors"))
+    return _read(checkpoint, "state")
+
+
+def load_trained(run: str | os.PathLike[str]) -> Trained:
+    """Read what a run has learned so far.
+
+    Args:
+        run: run folder, of which the newest checkpoint is taken, or a checkpoint.
+
+    Raises:
+        FileNotFoundError: there is no checkpoint.
+        InputError: it is not a checkpoint of this version.
+    """
+    run = Path(run)
+    if any(run.glob("weights-*.safetensors")):
+        return _read(run, "weights")
+    newest = latest_checkpoint(run)
+    if newest is None:
+        raise FileNotFoundError(f"no checkpoint in {run}: give a run folder or a step-* folder")
+    return _read(newest, "weights")
+
+
+def load_initial(path: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
+    """Weights to start a run from: a run folder, a checkpoint, or an exported file."""
+    if Path(path).is_file():
+        return load_pretrained(path).networks.state_dict()
+    return load_trained(path).weights
+
+
+def _read(checkpoint: Path, kind: str) -> Trained:
+    paths = sorted(checkpoint.glob(f"{kind}-*.safetensors"))
     if not paths:
-        raise InputError(f"{checkpoint} is not a checkpoint: it has no state-*.safetensors")
-    state: dict[str, torch.Tensor] = {}
+        raise InputError(f"{checkpoint} is not a checkpoint: it has no {kind}-*.safetensors")
+    tensors: dict[str, torch.Tensor] = {}
     for path in paths:
-        state.update(load_file(path))
+        tensors.update(load_file(path))
     with safe_open(paths[0], "pt") as file:
         about = file.metadata() or {}
     if about.get("format") != FORMAT:
         raise InputError(f"{checkpoint} is not a checkpoint of {FORMAT!r}")
-    return int(about["step"]), state, json.loads(about["config"])
-
-
-def find_weights(path: str | os.PathLike[str]) -> Path:
-    """The weights file that a file, checkpoint or run folder stands for.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
-    path = Path(path)
-    places = [path, path / "weights.safetensors"]
-    if path.is_dir() and (newest := latest_checkpoint(path)):
-        places.append(newest / "weights.safetensors")
-    for place in places:
-        if place.is_file():
-            return place
-    raise FileNotFoundError(f"no weights at {path}: give a .safetensors file or a run folder")
-
-
-def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any], int]:
-    """A checkpoint's weights, its resolved options as a tree, and the number of steps done.
-
-    Raises:
-        InputError: the file is not from a checkpoint.
-    """
-    with safe_open(path, "pt") as file:
-        about = file.metadata() or {}
-    if about.get("format") != FORMAT:
-        raise InputError(f"{path} is not from a checkpoint of {FORMAT!r}")
-    return load_file(path), json.loads(about["config"]), int(about["step"])
+    return Trained(tensors, json.loads(about["config"]), int(about["step"]))

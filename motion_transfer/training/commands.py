@@ -64,10 +64,9 @@ def export(
         output: safetensors file.
     """
     from motion_transfer.generator.pretrained import save_networks
-    from motion_transfer.training.checkpoints import find_weights, read_weights
+    from motion_transfer.training.checkpoints import load_trained
 
-    path = find_weights(run)
-    weights, tree, step = read_weights(path)
+    weights, tree, step = load_trained(run)
     about = {"step": str(step), "seed": str(tree["seed"])}
     save_networks(output, weights, model=tree["model"], stage=tree["stage"], about=about)
-    print(f"{output}  {output.stat().st_size / 1e6:.1f} MB, from {path}")
+    print(f"{output}  {output.stat().st_size / 1e6:.1f} MB, from {run}, step {step}")

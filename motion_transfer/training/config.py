@@ -106,7 +106,7 @@ class TrainConfig:
     name: str = "run"
     output: str = "out/training"  # the run folder is made in it
     stage: Stage = "flow"
-    init: str | None = None  # weights file or run folder to start from
+    init: str | None = None  # run folder, checkpoint or exported file to start from
     steps: int = 20_000
     minutes: float | None = None  # stop after so long, with a checkpoint; `steps` is the schedule
     seed: int = 0

@@ -22,7 +22,6 @@ from typing import Any
 
 import torch
 import yaml
-from safetensors.torch import load_file
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -32,9 +31,9 @@ from motion_transfer.generator.networks import PoseFlowNetworks
 from motion_transfer.training import losses
 from motion_transfer.training.batches import Pair, make_pair, random_modalities
 from motion_transfer.training.checkpoints import (
-    find_weights,
     forget_old,
     latest_checkpoint,
+    load_initial,
     load_state,
     save_checkpoint,
 )
@@ -86,7 +85,7 @@ def train(config: TrainConfig, *, features: Features | None = None) -> Path:
         torch.manual_seed(config.seed)
         networks = PoseFlowNetworks(**as_tree(config.model))
         if config.init:
-            networks.load_state_dict(load_file(find_weights(config.init)))
+            networks.load_state_dict(load_initial(config.init))
         stage = StageNetworks(networks, stage=config.stage, precision=config.precision)
         stage.to(device=device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         trained = [p for p in stage.parameters() if p.requires_grad]
@@ -185,7 +184,7 @@ def try_batch(config: TrainConfig, *, features: Features | None = None) -> dict[
     torch.manual_seed(config.seed)
     networks = PoseFlowNetworks(**as_tree(config.model))
     if config.init:
-        networks.load_state_dict(load_file(find_weights(config.init)))
+        networks.load_state_dict(load_initial(config.init))
     stage = StageNetworks(networks, stage=config.stage, precision=config.precision).to(device)
     generator = torch.Generator().manual_seed(config.seed)
     samples = next(batches(config, start=0, rank=0, world_size=1, device=device))
@@ -423,7 +422,7 @@ def _restore(
     critic: Critic | None,
 ) -> int:
     """Fill everything from a checkpoint; returns the number of steps done."""
-    step, state, tree = load_state(checkpoint)
+    state, tree, step = load_state(checkpoint)
     for name in ("stage", "model"):
         ours = as_tree(config)[name]
         if tree[name] != ours:

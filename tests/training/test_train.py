@@ -15,9 +15,11 @@ from safetensors.torch import load_file
 
 from motion_transfer.errors import InputError
 from motion_transfer.generator.networks import PoseFlowNetworks
+from motion_transfer.training import checkpoints
 from motion_transfer.training import train as loop
 from motion_transfer.training.batches import make_pair
-from motion_transfer.training.checkpoints import find_weights, latest_checkpoint
+from motion_transfer.training.checkpoints import latest_checkpoint, load_trained
+from motion_transfer.training.commands import export
 from motion_transfer.training.config import (
     DataConfig,
     LossConfig,
@@ -77,7 +79,7 @@ def test_every_stage_trains_its_own_networks(tmp_path, shards, stage) -> None:
     done = train(config)
     torch.manual_seed(0)
     start = PoseFlowNetworks(**as_tree(config.model)).state_dict()
-    moved = {n.split(".")[0] for n, t in load_file(done / "weights.safetensors").items()
+    moved = {n.split(".")[0] for n, t in load_trained(done).weights.items()
              if not torch.equal(t, start[n])}  # fmt: skip
     expected = {"flow": {"flow"}, "garment": {"parser", "garment"}, "synthesis": {"synthesis"}}
     assert moved == expected.get(stage, {"flow", "parser", "garment", "synthesis"})
@@ -129,13 +131,34 @@ def test_stages_follow_each_other(tmp_path, shards) -> None:
         tmp_path, shards, name="garment", stage="garment", steps=1, init=str(tmp_path / "flow")
     )
     done = train(garment)
-    before = load_file(find_weights(tmp_path / "flow"))
-    after = load_file(done / "weights.safetensors")
+    before = load_trained(tmp_path / "flow").weights
+    after = load_trained(done).weights
     assert all(torch.equal(after[n], t) for n, t in before.items() if n.startswith("flow."))
-    with pytest.raises(FileNotFoundError, match="no weights at"):
+    with pytest.raises(FileNotFoundError, match="no checkpoint in"):
         train(dataclasses.replace(garment, name="x", init=str(tmp_path / "none")))
     with pytest.raises(InputError, match="made with another stage"):
         train(dataclasses.replace(garment, name="flow"))
+
+
+def test_a_run_starts_from_exported_weights(tmp_path, shards) -> None:
+    flow = make_config(tmp_path, shards, name="flow", steps=1)
+    export(train(flow), tmp_path / "flow.safetensors")
+    on = make_config(tmp_path, shards, name="on", steps=1, init=str(tmp_path / "flow.safetensors"),
+                     stage="garment")  # fmt: skip
+    after, before = load_trained(train(on)).weights, load_trained(tmp_path / "flow").weights
+    same = [torch.equal(after[n], t.half().float()) for n, t in before.items() if "flow." in n]
+    assert same and all(same)
+
+
+def test_no_part_of_a_checkpoint_is_too_large_to_carry(tmp_path, shards, monkeypatch) -> None:
+    monkeypatch.setattr(checkpoints, "PART_BYTES", 40_000)
+    done = train(make_config(tmp_path, shards, steps=1))
+    parts = sorted(done.glob("weights-*.safetensors"))
+    assert len(parts) > 1
+    largest = max(t.numel() * 4 for t in load_trained(done).weights.values())
+    assert max(p.stat().st_size for p in parts) < max(40_000, largest) + 30_000
+    networks = PoseFlowNetworks(**puppets.SMALL)
+    networks.load_state_dict(load_trained(done).weights)  # nothing is lost
 
 
 def test_a_bad_step_is_skipped_and_many_end_the_run(tmp_path, shards, monkeypatch) -> None:
@@ -147,7 +170,7 @@ def test_a_bad_step_is_skipped_and_many_end_the_run(tmp_path, shards, monkeypatc
 
     monkeypatch.setattr(loop, "_terms", bad_terms)
     done = train(make_config(tmp_path, shards, steps=2))
-    assert all(torch.isfinite(t).all() for t in load_file(done / "weights.safetensors").values())
+    assert all(torch.isfinite(t).all() for t in load_trained(done).weights.values())
     assert [n["skipped"] for n in entries(tmp_path / "run")] == [1, 1]
     optim = OptimConfig(max_bad_steps=1)
     with pytest.raises(InputError, match="were not finite at step"):
@@ -204,7 +227,7 @@ def test_two_processes_train_as_one(tmp_path, shards) -> None:
     )  # fmt: skip
     notes = entries(tmp_path / "two")
     assert [n["step"] for n in notes] == [1, 2]  # one process writes
-    weights = load_file(find_weights(tmp_path / "two"))
+    weights = load_trained(tmp_path / "two").weights
     assert all(torch.isfinite(t).all() for t in weights.values())
 
 
