@@ -67,7 +67,7 @@ def _command(function: Callable[..., Any], show: Callable[[Any], str]) -> Callab
     hints = typing.get_type_hints(function)
     parameters = []
     for parameter in inspect.signature(function).parameters.values():
-        if parameter.name == "progress":
+        if parameter.name in ("progress", "watch"):
             continue
         hint = hints[parameter.name]
         aliases = ALIASES.get(parameter.name)

@@ -94,6 +94,18 @@ def check_share(option: str, value: float) -> None:
         raise InputError(f"{option} must lie in 0 to 1, got {value}")
 
 
+def check_placement(scale: float, shift: tuple[float, float]) -> None:
+    """Size and place of the person in the picture, before any work is done.
+
+    Raises:
+        InputError: the size is outside of [0.2, 4], a shift outside of [-1, 1].
+    """
+    if not 0.2 <= scale <= 4:
+        raise InputError(f"--scale must lie in 0.2 to 4, got {scale}")
+    if len(shift) != 2 or not all(-1 <= s <= 1 for s in shift):
+        raise InputError(f"--shift must be two numbers from -1 to 1, got {shift}")
+
+
 def is_track(path: PathLike) -> bool:
     """Whether a name is that of a pose track."""
     return Path(path).suffix.lower() == ".npz"
@@ -268,6 +280,9 @@ def calibrate_driver(
     smooth: float,
     travel: float,
     report: Progress,
+    *,
+    scale: float = 1.0,
+    shift: tuple[float, float] = (0.0, 0.0),
 ) -> tuple[list[Sample], Retargeting]:
     """Take the first seconds of the dance and measure driver against photo.
 
@@ -278,6 +293,8 @@ def calibrate_driver(
         smooth: strength of smoothing.
         travel: share of the driver's way to the sides.
         report: called while samples come in.
+        scale: size of the person in the picture; 1 is as in the photo.
+        shift: to the right and down, in shares of the photo's width and height.
 
     Returns:
         The samples taken, and what was measured.
@@ -301,7 +318,7 @@ def calibrate_driver(
             "use a video in which the dancer can be seen from head to foot"
         )
     track = smooth_track(driver.stack(head), strength=smooth)
-    return head, calibrate(track, pose, travel=travel)
+    return head, calibrate(track, pose, travel=travel, scale=scale, shift=shift)
 
 
 def find_scene(driver: Driver, max_side: int) -> np.ndarray:

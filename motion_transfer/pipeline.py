@@ -32,6 +32,7 @@ from motion_transfer.driver import (
     Driver,
     Progress,
     calibrate_driver,
+    check_placement,
     check_share,
     find_scene,
     is_track,
@@ -57,6 +58,7 @@ from motion_transfer.streams import Prefetch
 _LOG = logging.getLogger(__name__)
 
 PathLike = str | Path
+Watch = Callable[[np.ndarray], None]
 
 Preset = Literal["fast", "hd"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -120,6 +122,8 @@ def transfer(
     background: str = "original",
     smooth: float = 0.5,
     travel: float = 1.0,
+    scale: float = 1.0,
+    shift: tuple[float, float] = (0.0, 0.0),
     generator: GeneratorName = "articulated",
     matte: Matte = "u2net",
     joints: PathLike | None = None,
@@ -130,6 +134,7 @@ def transfer(
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> TransferResult:
     """Let the person in a photo do the dance of a video.
 
@@ -148,6 +153,8 @@ def transfer(
             camera that stands still), `transparent`, a colour or a picture.
         smooth: 0 (every jitter kept) to 1 (very smooth).
         travel: how much of the dancer's way to the sides is gone, 0 (on the spot) to 1.
+        scale: size of the person in the picture; 1 is as in the photo.
+        shift: the person to the right and down, in shares of the picture's width and height.
         generator: what re-renders the person.
         matte: `u2net`, or `fast`: the tracker's rough mask.
         joints: JSON file with corrected joints of the photo, as `preview` writes it.
@@ -158,6 +165,7 @@ def transfer(
         resume: go on where an interrupted run stopped.
         overwrite: replace an existing output.
         progress: called with the stage, what is done, and how much there is if known.
+        watch: called with every finished picture, (H, W, 3) or with alpha (H, W, 4) uint8.
 
     Returns:
         Where the result is, and how it came about.
@@ -171,6 +179,7 @@ def transfer(
     settings: dict[str, Any] = {
         "start": start, "end": end, "fps": fps, "person": person, "source_person": source_person,
         "preset": preset, "background": background, "smooth": smooth, "travel": travel,
+        "scale": scale, "shift": list(shift),
         "generator": generator, "matte": matte,
         "joints": None if joints is None else str(joints), "audio": audio,
         "side_by_side": side_by_side, "device": device, "seed": seed,
@@ -208,7 +217,9 @@ def transfer(
         report("photo", 3, 3)
         clock.lap("photo")
 
-        head, retargeting = calibrate_driver(samples, driver, pose, smooth, travel, report)
+        head, retargeting = calibrate_driver(
+            samples, driver, pose, smooth, travel, report, scale=scale, shift=shift
+        )
         clock.lap("track")
         panels = Panels(photo, driver) if side_by_side else None
         height, width = photo.size_hw
@@ -249,6 +260,8 @@ def transfer(
         for number, (image, moment) in enumerate(images, 1):
             if image is not None:
                 writer.write(image, moment)
+                if watch is not None:
+                    watch(image)
             report("render", number, None if total is None else max(total, number))
         if number == 0:
             raise InputError(f"--driving: {Path(driving).name} has no frames in the range")
@@ -326,6 +339,7 @@ def _check(
             )
     check_share("--smooth", settings["smooth"])
     check_share("--travel", settings["travel"])
+    check_placement(settings["scale"], settings["shift"])
     if (existing := target.existing()) and not settings["overwrite"]:
         raise InputError(
             f"--output: {existing[0]} already exists; choose another name or --overwrite"

@@ -16,6 +16,7 @@ from motion_transfer.driver import (
     Progress,
     Sample,
     calibrate_driver,
+    check_placement,
     check_share,
     parse_person,
     silent,
@@ -63,6 +64,8 @@ def preview(
     source_person: str = "largest",
     smooth: float = 0.5,
     travel: float = 1.0,
+    scale: float = 1.0,
+    shift: tuple[float, float] = (0.0, 0.0),
     joints: PathLike | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -81,6 +84,8 @@ def preview(
         source_person: whom to take if the photo shows several, in the same way.
         smooth: 0 (every jitter kept) to 1 (very smooth).
         travel: how much of the dancer's way to the sides is gone, 0 (on the spot) to 1.
+        scale: size of the person in the picture; 1 is as in the photo.
+        shift: the person to the right and down, in shares of the picture's width and height.
         joints: JSON file with corrected joints of the photo.
         overwrite: replace existing files.
         progress: called with the stage, what is done, and how much there is if known.
@@ -99,6 +104,7 @@ def preview(
         _check_new(path, overwrite)
     check_share("--smooth", smooth)
     check_share("--travel", travel)
+    check_placement(scale, shift)
     corrections = read_corrections(joints) if joints is not None else None
     driver = Driver.open(driving, start, end, fps, person)
     photo = read_photo(source, max_side=pipeline.PRESETS["fast"].max_side)
@@ -108,7 +114,9 @@ def preview(
         corrections=corrections,
     )
     samples = _follow(driver, report)
-    _, retargeting = calibrate_driver(iter(samples), driver, pose, smooth, travel, silent)
+    _, retargeting = calibrate_driver(
+        iter(samples), driver, pose, smooth, travel, silent, scale=scale, shift=shift
+    )
     seen = driver.stack(samples)
     target = retarget(smooth_track(seen, strength=smooth), retargeting)
 

@@ -94,7 +94,7 @@ def test_every_argument_of_the_function_is_an_option(run, in_folder: Path, monke
     given = {
         "source": "a.jpg", "driving": "b.mp4", "output": "c.mp4", "start": 1.5, "end": 2.5,
         "fps": "25", "person": "1", "source_person": "10,20", "preset": "hd", "background": "teal",
-        "smooth": 0.25, "travel": 0.5, "generator": "articulated", "matte": "fast",
+        "smooth": 0.25, "travel": 0.5, "scale": 1.2, "shift": (0.1, -0.2), "generator": "articulated", "matte": "fast",
         "joints": "j.json",
         "audio": False, "side_by_side": True, "device": "cpu", "seed": 3, "resume": True,
         "overwrite": True,
@@ -104,13 +104,15 @@ def test_every_argument_of_the_function_is_an_option(run, in_folder: Path, monke
         option = name.replace("_", "-")
         if isinstance(value, bool):
             arguments.append(f"--{option}" if value else f"--no-{option}")
+        elif isinstance(value, tuple):
+            arguments += [f"--{option}", *map(str, value)]
         else:
             arguments += [f"--{option}", str(value)]
     status, _, err = run(*arguments)
     assert status == 0, err
     assert callable(seen.pop("progress"))
     assert seen == given
-    assert given.keys() | {"progress"} == inspect.signature(pipeline.transfer).parameters.keys()
+    assert given.keys() | {"progress", "watch"} == inspect.signature(pipeline.transfer).parameters.keys()
 
 
 def test_without_options_the_functions_own_defaults_hold(run, monkeypatch) -> None:
@@ -118,7 +120,7 @@ def test_without_options_the_functions_own_defaults_hold(run, monkeypatch) -> No
     seen = record(monkeypatch, pipeline, "transfer")
     run("transfer", "-s", "a.jpg", "-d", "b.mp4")
     for name, parameter in inspect.signature(pipeline.transfer).parameters.items():
-        if parameter.default is not parameter.empty and name != "progress":
+        if parameter.default is not parameter.empty and name not in ("progress", "watch"):
             assert seen[name] == parameter.default, name
 
 
@@ -170,6 +172,7 @@ def test_weights_list(run) -> None:
         (["--person", "left"], "error: --person must be 'largest', a number"),
         (["--person", "7"], "error: person must be"),
         (["--source-person", "4"], "error: person must be"),
+        (["--scale", "9"], "error: --scale must lie in 0.2 to 4, got 9.0"),
         (["--smooth", "3"], "error: --smooth must lie in 0 to 1, got 3.0"),
         (["--start", "50"], "start must lie before the end of dance.mp4"),
         (["--end", "50"], "end must lie within dance.mp4"),

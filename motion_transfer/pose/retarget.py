@@ -76,6 +76,8 @@ class Retargeting:
         still: (B,) bool, bones that keep the photo's pose: a limb that leaves the picture would
             show where it is cut off if it moved.
         size_hw: size of the photo in pixels.
+        scale: of the person in the picture, about the ground below the photographed hips.
+        shift: to the right and down, in shares of the photo's width and height.
     """
 
     rest_px: np.ndarray
@@ -92,6 +94,8 @@ class Retargeting:
     shown: np.ndarray
     still: np.ndarray
     size_hw: tuple[int, int]
+    scale: float = 1.0
+    shift: tuple[float, float] = (0.0, 0.0)
 
 
 def margin_frames(fps: float) -> int:
@@ -99,13 +103,22 @@ def margin_frames(fps: float) -> int:
     return _half_width(SCALE_SIGMA_SECONDS, fps) + int(np.ceil(2 * BLEND_SECONDS * fps)) + 1
 
 
-def calibrate(track: PoseTrack, photo: PoseTrack, *, travel: float = 1.0) -> Retargeting:
+def calibrate(
+    track: PoseTrack,
+    photo: PoseTrack,
+    *,
+    travel: float = 1.0,
+    scale: float = 1.0,
+    shift: tuple[float, float] = (0.0, 0.0),
+) -> Retargeting:
     """Measure driver and photo against each other.
 
     Args:
         track: the driver in a calibration window (ten seconds are plenty), smoothed.
         photo: the photographed person, a track of one frame.
         travel: how much of the driver's way to the sides is gone, 0 (on the spot) to 1.
+        scale: size of the person in the picture; 1 is as in the photo.
+        shift: to the right and down, in shares of the photo's width and height.
 
     Raises:
         NoPersonError: the window or the photo has no usable person.
@@ -117,11 +130,11 @@ def calibrate(track: PoseTrack, photo: PoseTrack, *, travel: float = 1.0) -> Ret
     photo_joints = _with_virtual(_joints(photo))[0]
     photo_known = _known(photo)[0]
     photo_scale = float(px_per_metre(photo)[0])
-    joints, known, scale = _with_virtual(_joints(track)), _known(track), _smooth_scale(track)
+    joints, known, size = _with_virtual(_joints(track)), _known(track), _smooth_scale(track)
     rest = photo_joints[_CHILD] - photo_joints[_PARENT]
     rest = np.where(np.isfinite(rest), rest, 0.0)
 
-    driver_m = _driver_lengths(track, joints, known, scale)
+    driver_m = _driver_lengths(track, joints, known, size)
     photo_world = _bone_lengths(_with_virtual(photo.world))[0]
     bone_known = photo_known[_CHILD] & photo_known[_PARENT]
     seen_px = np.where(bone_known, np.linalg.norm(rest[:, :2], axis=-1), 0.0)
@@ -135,7 +148,7 @@ def calibrate(track: PoseTrack, photo: PoseTrack, *, travel: float = 1.0) -> Ret
 
     shown = photo_known[: len(JOINTS)]
     feet_shown = bool(shown[_FEET].any())
-    reference = float(np.median(scale[track.present]))
+    reference = float(np.median(size[track.present]))
     # legs and spine carry the body: their ratio turns the driver's pixels into the photo's
     carrying = [0, *(i for i, (a, b) in enumerate(BONES) if b in (25, 26, 27, 28))]
     motion_scale = float(np.median(ratio[carrying])) / reference
@@ -145,7 +158,7 @@ def calibrate(track: PoseTrack, photo: PoseTrack, *, travel: float = 1.0) -> Ret
         longest_px=longest,
         root_xy=photo_joints[MIDHIP, :2],
         ground_y=float(np.nanmax(photo.xy[0, _FEET, 1])) if feet_shown else None,
-        anchors=_reference_anchors(track, joints, known, scale, photo_known, feet_shown),
+        anchors=_reference_anchors(track, joints, known, size, photo_known, feet_shown),
         motion_scale=motion_scale,
         travel=travel,
         scale_reference=reference,
@@ -157,7 +170,8 @@ def calibrate(track: PoseTrack, photo: PoseTrack, *, travel: float = 1.0) -> Ret
     )
     usual = retarget(track, result)
     hips = usual.xy[track.present][:, [INDEX["left_hip"], INDEX["right_hip"]], 0].mean()
-    return dataclasses.replace(result, offset_x=float(result.root_xy[0] - hips))
+    offset_x = float(result.root_xy[0] - hips)
+    return dataclasses.replace(result, offset_x=offset_x, scale=scale, shift=shift)
 
 
 def _reference_anchors(
@@ -216,9 +230,12 @@ def retarget(track: PoseTrack, to: Retargeting) -> PoseTrack:
         + _root(placed, joints, known, scale, to, present, float(track.fps))[:, None]
     )
     confidence = np.where(to.shown, np.clip(track.confidence, 0.05, 1.0), 0.0)
+    ground = to.root_xy[1] if to.ground_y is None else to.ground_y
+    origin = np.array([to.root_xy[0], ground])
+    xy = (xy - origin) * to.scale + origin + np.array(to.shift) * to.size_hw[::-1]
     return PoseTrack(
         xy=xy[:, : len(JOINTS)].astype(np.float32),
-        depth=placed[:, : len(JOINTS), 2].astype(np.float32),
+        depth=(placed[:, : len(JOINTS), 2] * to.scale).astype(np.float32),
         confidence=confidence.astype(np.float32),
         world=track.world,
         present=track.present,
@@ -226,7 +243,7 @@ def retarget(track: PoseTrack, to: Retargeting) -> PoseTrack:
         fps=track.fps,
         size_hw=to.size_hw,
         skeleton=track.skeleton,
-        px_per_metre=(to.photo_px_per_metre * size[:, 0, 0]).astype(np.float32),
+        px_per_metre=(to.photo_px_per_metre * to.scale * size[:, 0, 0]).astype(np.float32),
     )
 
 

@@ -234,3 +234,20 @@ def test_the_result_is_finite_whatever_is_missing() -> None:
     assert isinstance(to, Retargeting)
     target = retarget(replace(driver, xy=xy, confidence=confidence), to)
     assert np.isfinite(target.xy).all()
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(0.5, (0.0, 0.0)), (1.3, (0.2, -0.1))])
+def test_size_and_place_in_the_picture(scale: float, shift: tuple[float, float]) -> None:
+    # bug: the person grows about a corner and floats, or only the joints grow
+    photo, driver = photo_of(), make_track(wave(60))
+    plain = retarget(driver, calibrate(driver, photo))
+    placed = retarget(driver, calibrate(driver, photo, scale=scale, shift=shift))
+    ratio = placed.px_per_metre / plain.px_per_metre
+    np.testing.assert_allclose(ratio, scale, rtol=1e-5)
+    np.testing.assert_allclose(placed.depth, plain.depth * scale, rtol=1e-4, atol=1e-3)
+    move = np.array(shift) * photo.size_hw[::-1]
+    hips = photo.xy[0, [INDEX["left_hip"], INDEX["right_hip"]], 0].mean()
+    ground = np.array([hips, foot_y(photo)[0]])
+    np.testing.assert_allclose(
+        placed.xy - ground - move, (plain.xy - ground) * scale, rtol=1e-3, atol=0.05
+    )
