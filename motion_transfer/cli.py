@@ -88,19 +88,25 @@ def _command(function: Callable[..., Any], show: Callable[[Any], str]) -> Callab
     return run
 
 
-def _weights(action: Annotated[Literal["list", "fetch"], tyro.conf.Positional] = "list") -> None:
+def _weights(
+    action: Annotated[Literal["list", "fetch"], tyro.conf.Positional] = "list",
+    *,
+    group: Literal["transfer", "features"] = "transfer",
+) -> None:
     """List the model files, or fetch those that are missing.
 
     Args:
         action: `list` shows name, size, licence and state; `fetch` gets what is missing.
+        group: what to fetch: for `transfer`, or the `features` networks of training and evaluation.
     """
     from rich.table import Table
 
     from motion_transfer import weights
 
     if action == "fetch":
-        for name in weights.MODEL_FILES:
-            weights.fetch(name)
+        for name, file in weights.MODEL_FILES.items():
+            if file.group == group:
+                weights.fetch(name)
     table = Table()
     for title in ("file", "MB", "licence", "state"):
         table.add_column(title, no_wrap=True)

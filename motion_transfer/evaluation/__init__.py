@@ -1,0 +1,1 @@
+"""Metrics, protocols, baselines and the report."""
