@@ -81,7 +81,7 @@ def _plain(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 def _parts(tensors: dict[str, torch.Tensor]) -> list[dict[str, torch.Tensor]]:
     parts: list[dict[str, torch.Tensor]] = [{}]
     size = 0
-    for name, tensor in tensors.items():
+    for name, tensor in sorted(tensors.items()):  # the same parts whatever was restored before
         count = tensor.numel() * tensor.element_size()
         if parts[-1] and size + count > PART_BYTES:
             parts.append({})

@@ -90,13 +90,21 @@ class LossConfig:
     alpha: float = 1.0
     rgb: float = 5.0
     generated: float = 2.0
+    face: float = 2.0
+    hands: float = 1.0
     gate: float = 0.1
     perceptual: float = 0.0  # needs an ImageNet network
     style: float = 0.0  # needs an ImageNet network
     adversarial: float = 0.0
     matching: float = 0.0
+    clip: float = 0.0  # discriminator of two frames; needs two frames
     hidden_flow: float = 0.15  # weight of a pixel that the source does not show
     supervised: bool = True  # False: the flow learns from pictures alone, not from exact flow
+
+    @property
+    def of_two_frames(self) -> tuple[str, ...]:
+        """Names of the terms in use that look at two consecutive target frames."""
+        return tuple(name for name in ("temporal", "clip") if getattr(self, name) > 0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -134,8 +142,9 @@ class TrainConfig:
             raise InputError(f"size must be multiples of 16, got {self.size}")
         if self.steps < 1 or self.data.batch_size < 1:
             raise InputError("steps and data.batch_size must be at least 1")
-        if self.loss.temporal > 0 and self.data.assets and self.data.frames < 2:
-            raise InputError("loss.temporal needs data.frames of at least 2, got 1")
+        for name in self.loss.of_two_frames:
+            if self.data.assets and self.data.frames < 2:
+                raise InputError(f"loss.{name} needs data.frames of at least 2, got 1")
 
 
 def load_config(path: str | os.PathLike[str], settings: Sequence[str] = ()) -> TrainConfig:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from motion_transfer.generator.canonical import TORSO_PX
+from motion_transfer.generator.canonical import JOINT, TORSO_PX, Crop, Pose, body_size, crop_image
 from motion_transfer.generator.networks import PoseFlowNetworks, Result
 from motion_transfer.generator.pose_flow_net import PoseFlow
 from motion_transfer.generator.pose_maps import draw_pose, draw_source, propose
@@ -28,6 +28,12 @@ TRAINED: dict[Stage, tuple[str, ...]] = {
     "flow": ("flow",), "garment": ("parser", "garment"), "synthesis": ("synthesis",),
     "joint": ("flow", "parser", "garment", "synthesis"),
 }  # fmt: skip
+
+
+CLOSE_UP_HW = (48, 48)
+FACE = (("nose", "right_ear", "left_ear"),)
+HANDS = (("right_hand",), ("left_hand",))
+_SIDE_TORSO = {FACE: 0.8, HANDS: 0.5}
 
 
 class Outputs:
@@ -168,6 +174,8 @@ def synthesis_terms(
         "generated": losses.l1(picture.generated, pair.target.rgb, alpha),
         "gate": losses.binary(torch.logit(gate), pair.visible, alpha),
         "alpha": losses.binary(picture.alpha, alpha),
+        "face": close_up_term(picture.rgb, pair.target, FACE, features),
+        "hands": close_up_term(picture.rgb, pair.target, HANDS, features),
     }
     if loss.perceptual > 0 or loss.style > 0:
         assert features is not None
@@ -179,6 +187,48 @@ def synthesis_terms(
         if loss.style > 0:
             terms["style"] = losses.style(ours, theirs, alpha)
     return terms
+
+
+def close_up_term(
+    rgb: torch.Tensor,
+    target: View,
+    places: tuple[tuple[str, ...], ...],
+    features: Features | None,
+) -> torch.Tensor:
+    """L1, and the feature distance where there is a network, of cut-outs around joints.
+
+    Small in the picture and looked at first; a face of its own term as in Everybody Dance Now
+    (Chan et al., ICCV 2019).
+
+    Args:
+        rgb: (B, 3, H, W) generated.
+        target: the truth, and whose joints say where to cut.
+        places: the joints of each cut-out; cut-outs of unknown joints do not count.
+        features: a frozen ImageNet network.
+    """
+    terms = []
+    for joints in places:
+        crop, known = close_up(target.pose, joints, _SIDE_TORSO[places])
+        stack = torch.cat([rgb, target.rgb, target.alpha], 1)
+        ours, wanted, alpha = crop_image(stack, crop, CLOSE_UP_HW).split([3, 3, 1], 1)
+        weight = alpha * known[:, None, None, None]
+        term = losses.l1(ours, wanted, weight)
+        if features is not None:
+            shown = torch.lerp(wanted, ours, weight).clamp(0, 1)
+            term = term + 0.1 * losses.perceptual(features(shown), features(wanted))
+        terms.append(term)
+    return torch.stack(terms).mean()
+
+
+def close_up(pose: Pose, joints: tuple[str, ...], side_torso: float) -> tuple[Crop, torch.Tensor]:
+    """A square around the middle of joints that is `side_torso` torsos wide.
+
+    Returns:
+        The crop of `CLOSE_UP_HW`, and (B,) whether all of the joints are known.
+    """
+    at = [JOINT[name] for name in joints]
+    scale = CLOSE_UP_HW[0] / (side_torso * body_size(pose))
+    return Crop(pose.xy[:, at].mean(1), scale), pose.known[:, at].amin(1)
 
 
 def target_step(first: Pair, later_back: Pair) -> tuple[torch.Tensor, torch.Tensor]:

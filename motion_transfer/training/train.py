@@ -39,7 +39,7 @@ from motion_transfer.training.checkpoints import (
 )
 from motion_transfer.training.config import TrainConfig, as_tree
 from motion_transfer.training.data import Tensors, batches, held_out_batches
-from motion_transfer.training.discriminators import MultiScaleDiscriminator
+from motion_transfer.training.discriminators import ClipDiscriminator, MultiScaleDiscriminator
 from motion_transfer.training.ema import Ema
 from motion_transfer.training.objectives import (
     Features,
@@ -121,11 +121,14 @@ def train(config: TrainConfig, *, features: Features | None = None) -> Path:
             optimizer.param_groups[0]["lr"] = config.optim.rate * schedule(step, config)
             outputs = parallel(pair.source, pair.target, keep, real)
             terms = _terms(outputs, pair, config, features)
+            shown = [(outputs, pair)]
             if later is not None and motion is not None:
                 follow = stage(later.source, later.target, keep, real)
-                terms["temporal"] = _temporal(outputs, follow, *motion)
+                shown.append((follow, later))
+                if config.loss.temporal > 0:
+                    terms["temporal"] = _temporal(outputs, follow, *motion)
             if critic is not None:
-                terms.update(critic.judge(outputs, pair, config))
+                terms.update(critic.judge(shown, config))
             weights = _weights(config)
             total = losses.add_up(terms, weights)["total"]
             optimizer.zero_grad(set_to_none=True)
@@ -142,7 +145,7 @@ def train(config: TrainConfig, *, features: Features | None = None) -> Path:
                 optimizer.step()
                 ema.update(networks, step)
                 if critic is not None:
-                    critic.learn(outputs, pair, config, step)
+                    critic.learn(shown, config, step)
             step += 1
 
             for name, value in {**terms, "total": total, "gradient": norm}.items():
@@ -248,18 +251,19 @@ def _adam(parameters: list[nn.Parameter], rate: float, config: TrainConfig) -> t
 def _draw_pairs(
     samples: Tensors, config: TrainConfig, generator: torch.Generator
 ) -> tuple[Pair, Pair | None, tuple[torch.Tensor, torch.Tensor] | None]:
-    """A pair in a random direction; with the temporal term also the next target and the motion."""
+    """A pair in a random direction; for terms of two frames also the next target and the motion."""
     chance = torch.rand(4, generator=generator).tolist()
     frames = samples["flow"].shape[1]
     size_hw = config.size
     exact, flip = chance[0] < config.data.exact, chance[1] < 0.5
-    if config.loss.temporal <= 0:
+    two_frames = config.loss.of_two_frames
+    if not two_frames:
         frame = min(int(chance[2] * frames), frames - 1)
         pair = make_pair(samples, frame=frame, backward=chance[3] < 0.5, flip=flip,
                          exact=exact, size_hw=size_hw)  # fmt: skip
         return pair, None, None
     if frames < 2:
-        raise InputError("loss.temporal needs samples of at least 2 target views, got 1")
+        raise InputError(f"loss.{two_frames[0]} needs samples of at least 2 target views, got 1")
     frame = min(int(chance[2] * (frames - 1)), frames - 2)
     pair, later = (
         make_pair(samples, frame=frame + k, flip=flip, exact=exact, size_hw=size_hw)
@@ -316,38 +320,55 @@ def _temporal(
 
 
 class Critic:
-    """The discriminator with its own optimiser; it sees the cut-out person.
+    """The discriminators with their optimiser; they see the cut-out person.
 
     Args:
         config: the run.
-        device: where it lives.
+        device: where they live.
     """
 
     def __init__(self, config: TrainConfig, device: torch.device) -> None:
-        self.network = MultiScaleDiscriminator(channels=4).to(device)
+        self.networks = nn.ModuleDict()
+        if config.loss.adversarial > 0 or config.loss.matching > 0:
+            self.networks["picture"] = MultiScaleDiscriminator(channels=4)
+        if config.loss.clip > 0:
+            self.networks["clip"] = ClipDiscriminator(channels=4)
+        self.networks.to(device)
         self.optimizer = _adam(
-            list(self.network.parameters()), config.optim.discriminator_rate, config
+            list(self.networks.parameters()), config.optim.discriminator_rate, config
         )
 
-    def judge(self, outputs: Outputs, pair: Pair, config: TrainConfig) -> dict[str, torch.Tensor]:
-        """The generator's terms."""
-        real, fake = self._pictures(outputs, pair)
-        self.network.requires_grad_(False)
-        ours, theirs = self.network(fake), self.network(real)
-        self.network.requires_grad_(True)
-        terms = {
-            "adversarial": torch.stack([losses.hinge_generator(j.logits) for j in ours]).mean(),
-            "matching": torch.stack([
+    def judge(
+        self, shown: list[tuple[Outputs, Pair]], config: TrainConfig
+    ) -> dict[str, torch.Tensor]:
+        """The generator's terms for one frame, or two that follow each other."""
+        real, fake = _cut_out(shown)
+        self.networks.requires_grad_(False)
+        terms: dict[str, torch.Tensor] = {}
+        if "picture" in self.networks:
+            ours = self.networks["picture"](fake[:, 0])
+            theirs = self.networks["picture"](real[:, 0])
+            terms["adversarial"] = torch.stack(
+                [losses.hinge_generator(j.logits) for j in ours]
+            ).mean()
+            terms["matching"] = torch.stack([
                 losses.feature_matching(t.features, o.features)
                 for t, o in zip(theirs, ours, strict=True)
-            ]).mean(),
-        }  # fmt: skip
+            ]).mean()  # fmt: skip
+        if "clip" in self.networks:
+            terms["clip"] = losses.hinge_generator(self.networks["clip"](fake).logits)
+        self.networks.requires_grad_(True)
         return {n: v for n, v in terms.items() if getattr(config.loss, n) > 0}
 
-    def learn(self, outputs: Outputs, pair: Pair, config: TrainConfig, step: int) -> None:
-        """One step of the discriminator."""
-        real, fake = self._pictures(outputs, pair)
-        judged = self.network(torch.cat([real, fake.detach()]))
+    def learn(self, shown: list[tuple[Outputs, Pair]], config: TrainConfig, step: int) -> None:
+        """One step of the discriminators."""
+        real, fake = _cut_out(shown)
+        both = torch.cat([real, fake.detach()])
+        judged = []
+        if "picture" in self.networks:
+            judged += self.networks["picture"](both[:, 0])
+        if "clip" in self.networks:
+            judged.append(self.networks["clip"](both))
         loss = torch.stack([losses.hinge_discriminator(*j.logits.chunk(2)) for j in judged]).mean()
         self.optimizer.param_groups[0]["lr"] = config.optim.discriminator_rate * schedule(
             step, config
@@ -355,22 +376,27 @@ class Critic:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if distributed.is_initialized():
-            for parameter in self.network.parameters():
+            for parameter in self.networks.parameters():
                 if parameter.grad is not None:
                     distributed.all_reduce(parameter.grad)
                     parameter.grad /= distributed.get_world_size()
         self.optimizer.step()
 
-    def _pictures(self, outputs: Outputs, pair: Pair) -> tuple[torch.Tensor, torch.Tensor]:
+
+def _cut_out(shown: list[tuple[Outputs, Pair]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """True and generated frames (B, T, 4, H, W): colour multiplied by alpha, and alpha."""
+    real, fake = [], []
+    for outputs, pair in shown:
         assert outputs.result is not None and outputs.result.picture is not None
         picture = outputs.result.picture
         alpha = torch.sigmoid(picture.alpha)
-        real = torch.cat([pair.target.rgb * pair.target.alpha, pair.target.alpha], 1)
-        return real, torch.cat([picture.rgb * alpha, alpha], 1)
+        real.append(torch.cat([pair.target.rgb * pair.target.alpha, pair.target.alpha], 1))
+        fake.append(torch.cat([picture.rgb * alpha, alpha], 1))
+    return torch.stack(real, 1), torch.stack(fake, 1)
 
 
 def _make_critic(config: TrainConfig, device: torch.device) -> Critic | None:
-    wanted = config.loss.adversarial > 0 or config.loss.matching > 0
+    wanted = max(config.loss.adversarial, config.loss.matching, config.loss.clip) > 0
     return Critic(config, device) if wanted and config.stage in ("synthesis", "joint") else None
 
 
@@ -406,7 +432,7 @@ def _save(
     state.update({f"mean.{n}": t for n, t in ema.mean.items()})
     state.update(_optimizer_tensors(optimizer, "optimizer"))
     if critic is not None:
-        state.update({f"critic.{n}": t for n, t in critic.network.state_dict().items()})
+        state.update({f"critic.{n}": t for n, t in critic.networks.state_dict().items()})
         state.update(_optimizer_tensors(critic.optimizer, "critic_optimizer"))
     path = save_checkpoint(folder, config=config, step=step, weights=ema.mean, state=state)
     forget_old(folder, config.keep)
@@ -439,7 +465,7 @@ def _restore(
         ema.mean[name].copy_(tensor)
     _restore_optimizer(optimizer, state, "optimizer")
     if critic is not None:
-        critic.network.load_state_dict(group("critic."))
+        critic.networks.load_state_dict(group("critic."))
         _restore_optimizer(critic.optimizer, state, "critic_optimizer")
     return step
 

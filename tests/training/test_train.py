@@ -74,7 +74,7 @@ def test_thirty_steps_on_one_pair_lower_the_flow_error(batch) -> None:
 
 @pytest.mark.parametrize("stage", ["flow", "garment", "synthesis", "joint"])
 def test_every_stage_trains_its_own_networks(tmp_path, shards, stage) -> None:
-    loss = LossConfig(adversarial=0.1, matching=0.5, temporal=0.2, affine=0.1)
+    loss = LossConfig(adversarial=0.1, matching=0.5, clip=0.1, temporal=0.2, affine=0.1)
     config = make_config(tmp_path, shards, stage=stage, steps=2, loss=loss)
     done = train(config)
     torch.manual_seed(0)
@@ -86,7 +86,8 @@ def test_every_stage_trains_its_own_networks(tmp_path, shards, stage) -> None:
     notes = entries(tmp_path / "run")
     assert [n["step"] for n in notes] == [1, 2]
     assert all(n["skipped"] == 0 for n in notes)
-    assert ("adversarial" in notes[0]) == (stage in ("synthesis", "joint"))
+    for name in ("adversarial", "clip", "face", "hands"):
+        assert (name in notes[0]) == (stage in ("synthesis", "joint"))
     assert "temporal" in notes[0]
     assert (tmp_path / "run" / "sheets" / "0000002.png").is_file()
     page = (tmp_path / "run" / "index.html").read_text()
@@ -97,7 +98,7 @@ def test_every_stage_trains_its_own_networks(tmp_path, shards, stage) -> None:
 @pytest.mark.parametrize("stage", ["flow", "joint"])
 def test_resumed_run_equals_a_straight_one(tmp_path, shards, stage) -> None:
     # bug: optimiser, running mean, discriminator, order of data or augmentation start anew
-    loss = LossConfig(adversarial=0.1, temporal=0.2)
+    loss = LossConfig(adversarial=0.1, clip=0.1, temporal=0.2)
     straight = make_config(tmp_path / "a", shards, stage=stage, loss=loss)
     broken = dataclasses.replace(straight, output=str(tmp_path / "b"), checkpoint_every=2)
     first = train(straight)
