@@ -261,8 +261,8 @@ def look_up(
 
     Args:
         flows: (B, K, 2, h, w) from `part_flows`.
-        source_mask: (B, 1, H', W') of the source person, on any grid over the crop.
-        hidden: (B, K, h', w') from `hidden_parts`.
+        source_mask: (B, 1, H', W') of the source person, on any grid over the crop; 1 for all.
+        hidden: (B, K, h', w') from `hidden_parts`; 1 for all.
         full_hw: size of the crop that the flows' pixels refer to.
 
     Returns:
@@ -277,8 +277,8 @@ def look_up(
         return (at + 0.5) * factor - 0.5
 
     tall = place(source_mask.shape[-2:]).transpose(1, 2).reshape(b, 2, k * h, w)
-    inside = sample(source_mask, tall).view(b, k, h, w)
-    covered = hidden.flatten(0, 1)[:, None]
+    inside = sample(source_mask.expand(b, -1, -1, -1), tall).view(b, k, h, w)
+    covered = hidden.expand(b, -1, -1, -1).flatten(0, 1)[:, None]
     under = sample(covered, place(hidden.shape[-2:]).flatten(0, 1)).view(b, k, h, w)
     return inside, under
 

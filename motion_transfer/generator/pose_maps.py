@@ -160,7 +160,7 @@ def draw_source(
 
 
 def propose(source: SourceMaps, target: PoseMaps) -> Candidates:
-    """The candidates between a source and a target pose of the same batch size."""
+    """The candidates between sources and target poses, as many as targets or one for all."""
     full_hw = (source.mask.shape[-2], source.mask.shape[-1])
     size_hw = (target.maps.shape[-2], target.maps.shape[-1])
     affine = part_affine(source.pose.bones, target.bones)

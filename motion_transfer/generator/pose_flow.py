@@ -1,0 +1,526 @@
+"""The learned generator: PoseFlowNet, GarmentNet and SynthesisNet behind `Generator`.
+
+Target poses are cut to canonical crops that glide with the person; the networks run on a few
+frames at once; flow, visibility and outline are smoothed along the target's motion; and the result
+is pasted back at the photo's resolution, where what the photo shows is copied, not painted. What no
+photo shows is painted by SynthesisNet, or, with weights that hold a trained flow only, by the
+articulated puppet.
+
+Axes: T frames of a block, B frames that are computed at once, S photos of one person, K parts,
+H W pixels of the crop, h w pixels of a box in the frame.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch.nn import functional
+
+from motion_transfer.generator import articulated
+from motion_transfer.generator.articulated import (
+    ArticulatedGenerator,
+    PuppetState,
+    Rendition,
+    Source,
+)
+from motion_transfer.generator.canonical import (
+    CROP_HW,
+    TORSO_PX,
+    Crop,
+    Pose,
+    crop_image,
+    crop_pose,
+    fit_crop,
+    from_blazepose,
+    steady_crops,
+)
+from motion_transfer.generator.networks import EncodedSource
+from motion_transfer.generator.parts import mix, part_affine, skeleton
+from motion_transfer.generator.paste import (
+    OUTSIDE_LOGIT,
+    Nodes,
+    Place,
+    paste_numba,
+    paste_torch,
+)
+from motion_transfer.generator.pose_flow_net import FlowLevel, PoseFlow
+from motion_transfer.generator.pose_maps import PoseMaps, draw_pose, draw_source, propose
+from motion_transfer.generator.pretrained import Pretrained
+from motion_transfer.generator.temporal import agreement
+from motion_transfer.generator.warp import pixel_grid, sample
+from motion_transfer.pose.track import PoseTrack
+
+FLOW_RADIUS = 2
+"""Frames on either side whose flows are averaged."""
+CROP_RADIUS, CROP_SIGMA = 4, 2.0
+"""Frames on either side over which the crop glides."""
+TOLERANCE_TORSO = 0.06
+"""Flows of neighbouring frames that differ by this much hardly count."""
+AGREE_TORSO = 0.1
+"""Neighbouring places in the photo that are further apart belong to different limbs."""
+_GATE_GAIN = 3.0
+
+
+class Drawn(NamedTuple):
+    """One frame in the crop.
+
+    nodes: where the photos' pixels come from.
+    maps: (2, H, W) logit of alpha, and the gate in [0, 1].
+    painted: (3, H, W) what SynthesisNet painted; None where the puppet paints.
+    """
+
+    nodes: Nodes
+    maps: torch.Tensor
+    painted: torch.Tensor | None
+
+
+class Looked(NamedTuple):
+    """PoseFlowNet's answer for one frame and one photo.
+
+    flow: its levels, batches of one.
+    slopes: (4, H/2, W/2) of the flow's affine mixture, photo crop for frame crop.
+    """
+
+    flow: PoseFlow
+    slopes: torch.Tensor
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A block of frames. The networks run when a frame is drawn, a few frames at once.
+
+    Args:
+        poses: (T,) in crop pixels.
+        crops: (T,) of them.
+        present: (T,) whether anything of the person can be seen.
+        first: the first wanted frame.
+        num: of wanted frames.
+        size_hw: of the target frame.
+        puppet: the articulated generator's plan, where it paints.
+        looked: flows of the last frames, by frame; one for each photo.
+        drawn: the last frames, by frame.
+    """
+
+    poses: Pose
+    crops: Crop
+    present: list[bool]
+    first: int
+    num: int
+    size_hw: tuple[int, int]
+    puppet: articulated.Plan | None
+    looked: dict[int, list[Looked]] = dataclasses.field(default_factory=dict)
+    drawn: dict[int, Drawn] = dataclasses.field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return self.num
+
+
+class _Photo(NamedTuple):
+    """A source photo: what the networks know of it, and its crop."""
+
+    encoded: EncodedSource
+    crop: Crop
+
+
+@functools.cache
+def fast_precision(device: str) -> torch.dtype:
+    """What the networks compute in: bfloat16 where the hardware is made for it, else float32.
+
+    Args:
+        device: type of it. On CPUs bfloat16 pays where there are instructions for its products
+            (AMX, AVX-512 BF16); elsewhere it is emulated, and slower than float32.
+    """
+    if device == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    known = torch.cpu.get_capabilities()
+    if device == "cpu" and (known.get("amx_bf16") or known.get("avx512_bf16")):
+        return torch.bfloat16
+    return torch.float32
+
+
+class PoseFlowGenerator:
+    """See the file's first lines.
+
+    Args:
+        sources: photos of one person; the first is the one whose place the person takes.
+        pretrained: networks and what they were trained for.
+        device: where everything is computed.
+        flow_smoothing: 0 to 1, how strongly flow and outline are smoothed over time.
+        crop_hw: size of the crop that the networks see.
+    """
+
+    margin_frames = FLOW_RADIUS + CROP_RADIUS
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        pretrained: Pretrained,
+        *,
+        device: torch.device | str = "cpu",
+        flow_smoothing: float = 0.5,
+        crop_hw: tuple[int, int] = CROP_HW,
+    ) -> None:
+        self.device = torch.device(device)
+        self.flow_smoothing = flow_smoothing
+        self.crop_hw = crop_hw
+        self.batch_frames = 8 if self.device.type == "cpu" else 32
+        self._precision = fast_precision(self.device.type)
+        networks = pretrained.networks.to(self.device, self._precision)
+        self._networks = networks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._photos = [self._encode(source) for source in sources]
+        self._puppet = None
+        if not pretrained.paints:
+            self._puppet = ArticulatedGenerator(
+                sources[0], device=device, flow_smoothing=flow_smoothing
+            )
+        pixels = _stack_photos(sources)
+        self._pixels = pixels
+        if self.device.type != "cpu":
+            moved = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2)
+            self._pixels_torch = moved.float() / 255
+
+    def plan(
+        self, targets: PoseTrack, wanted: slice, state: PuppetState | None = None
+    ) -> tuple[Plan, PuppetState | None]:
+        """See `Generator`; joints of confidence 0 are those that the person does not have."""
+        pose = _pose(targets, targets.confidence > 0)
+        crops = steady_crops(
+            fit_crop(pose, targets.size_hw, size_hw=self.crop_hw),
+            radius=CROP_RADIUS, sigma=CROP_SIGMA,
+        )  # fmt: skip
+        puppet = None
+        if self._puppet is not None:
+            puppet, state = self._puppet.plan(targets, wanted, state)
+        plan = Plan(
+            poses=Pose(*(t.to(self.device) for t in crop_pose(pose, crops, self.crop_hw))),
+            crops=crops, present=(pose.known.amax(1) > 0).tolist(), first=wanted.start,
+            num=wanted.stop - wanted.start, size_hw=targets.size_hw, puppet=puppet,
+        )  # fmt: skip
+        return plan, state
+
+    @torch.inference_mode()
+    def draw(self, plan: Plan, frame: int, *, with_flow: bool = False) -> Rendition | None:
+        """See `Generator`. Flow and visibility are those of the first photo."""
+        at = plan.first + frame
+        if not plan.present[at]:
+            return None
+        drawn = self._drawn(plan, frame)
+        box = _box(drawn.maps[0], _crop_of(plan.crops, at), plan.size_hw)
+        if box is None:
+            return None
+        place = self._place(_crop_of(plan.crops, at), box)
+        painted = self._painted(drawn, plan, frame, box, place)
+        paste = self._paste_cpu if self.device.type == "cpu" else self._paste_device
+        canvas, where = paste(drawn, painted, place, with_flow)
+        if not with_flow:
+            return Rendition(rgba=canvas[:4], flow=None, visibility=None, box_xyxy=box)
+        here = pixel_grid(*place.size_hw, device=self.device)[0]
+        here = here + here.new_tensor(box[:2])[:, None, None]
+        return Rendition(rgba=canvas[:4], flow=where - here, visibility=canvas[4:], box_xyxy=box)
+
+    @torch.inference_mode()
+    def _encode(self, source: Source) -> _Photo:
+        """Compute all of a photo that does not depend on the target."""
+        pose = _pose(source.pose, source.pose.confidence)
+        crop = fit_crop(pose, source.alpha.shape[:2], size_hw=self.crop_hw)
+        picture = np.dstack([source.rgb, np.round(source.alpha * 255).astype(np.uint8)])
+        pixels = _crop_picture(picture, crop, self.crop_hw).to(self.device)
+        cropped = Pose(*(t.to(self.device) for t in crop_pose(pose, crop, self.crop_hw)))
+        with self._autocast():
+            maps = draw_source(cropped, pixels[:, 3:])
+            return _Photo(self._networks.encode_source(pixels[:, :3], maps), crop)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self._precision == torch.bfloat16
+        )
+
+    def _drawn(self, plan: Plan, frame: int) -> Drawn:
+        """The frame in the crop, computed with its neighbours."""
+        if frame not in plan.drawn:
+            start = frame // self.batch_frames * self.batch_frames
+            frames = list(range(start, min(start + self.batch_frames, plan.num)))
+            plan.drawn.clear()
+            plan.drawn.update(zip(frames, self._draw_batch(plan, frames), strict=True))
+        return plan.drawn[frame]
+
+    def _draw_batch(self, plan: Plan, frames: list[int]) -> list[Drawn]:
+        at = [plan.first + f for f in frames]
+        last = len(plan.crops.scale) - 1
+        needed = range(max(0, at[0] - FLOW_RADIUS), min(last, at[-1] + FLOW_RADIUS) + 1)
+        for old in [f for f in plan.looked if f not in needed]:
+            del plan.looked[old]
+        missing = [f for f in needed if f not in plan.looked]
+        for start in range(0, len(missing), self.batch_frames):
+            self._look(plan, missing[start : start + self.batch_frames])
+        padded = torch.tensor(_padded(at, self.batch_frames))
+        pose = _frames_of(plan.poses, padded)
+        target = draw_pose(pose, full_hw=self.crop_hw)
+        flows = self._smoothed(plan, padded, target)
+        alpha, gate, painted = self._synthesise(flows, target)
+        maps = torch.cat([alpha, gate], 1).float()
+        nodes = self._nodes(plan, padded, flows)
+        return [
+            Drawn(
+                Nodes(*(t[:, k] for t in nodes)), maps[k], None if painted is None else painted[k]
+            )
+            for k in range(len(frames))
+        ]
+
+    def _look(self, plan: Plan, frames: list[int]) -> None:
+        """Run PoseFlowNet on some frames."""
+        pose = _frames_of(plan.poses, torch.tensor(_padded(frames, self.batch_frames)))
+        found: list[list[Looked]] = [[] for _ in frames]
+        with self._autocast():
+            target = draw_pose(pose, full_hw=self.crop_hw)
+            for photo in self._photos:
+                candidates = propose(photo.encoded.maps, target)
+                flow = self._networks.flow(photo.encoded.flow_features, target, candidates)
+                weights = torch.softmax(flow.finest.part_logits, 1)
+                matrix = candidates.affine.matrix.flatten(2)  # (B, K, 4)
+                slopes = (weights[:, :, None] * matrix[..., None, None]).sum(1)
+                for k, looked in enumerate(found):
+                    levels = [FlowLevel(*(t[k : k + 1] for t in level)) for level in flow.levels]
+                    looked.append(Looked(PoseFlow((levels[0], levels[1], levels[2])), slopes[k]))
+        plan.looked.update(zip(frames, found, strict=True))
+
+    def _smoothed(self, plan: Plan, frames: torch.Tensor, target: PoseMaps) -> list[PoseFlow]:
+        """Flows of some frames, blended with those of their neighbours along the motion."""
+        num_photos = len(self._photos)
+        own = [_gather(plan.looked, frames.tolist(), s) for s in range(num_photos)]
+        if self.flow_smoothing <= 0:
+            return own
+        logits = own[0].finest.part_logits
+        size_hw = (logits.shape[-2], logits.shape[-1])
+        grid = pixel_grid(*size_hw, device=self.device)
+        tolerance_px = TOLERANCE_TORSO * TORSO_PX * size_hw[0] / CROP_HW[0]
+        totals = [_stack_level(f.finest) for f in own]  # (B, 4, H/2, W/2)
+        starts = list(totals)
+        weights = [torch.ones_like(t[:, :1]) for t in totals]
+        last = len(plan.crops.scale) - 1
+        for step in (s for s in range(-FLOW_RADIUS, FLOW_RADIUS + 1) if s != 0):
+            there = (frames + step).clamp(0, last)
+            bones = skeleton(_frames_of(plan.poses, there))
+            motion, _ = mix(part_affine(bones, target.bones), logits, self.crop_hw)
+            for s in range(num_photos):
+                other = _stack_level(_gather(plan.looked, there.tolist(), s).finest)
+                carried = sample(other, grid + motion / 2, padding="border")
+                carried = torch.cat([carried[:, :2] + motion / 2, carried[:, 2:]], 1)
+                weight = self.flow_smoothing * agreement(
+                    starts[s][:, :2], carried[:, :2], tolerance_px, dim=1
+                )
+                totals[s] = totals[s] + weight * carried
+                weights[s] = weights[s] + weight
+        return [
+            _with_finest(flow, total / weight)
+            for flow, total, weight in zip(own, totals, weights, strict=True)
+        ]
+
+    def _synthesise(
+        self, flows: list[PoseFlow], target: PoseMaps
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """Logit of alpha (B, 1, H, W), gate (B, 1, H, W), and painted colours (B, 3, H, W)."""
+        if self._puppet is None:
+            encoded = [photo.encoded for photo in self._photos]
+            with self._autocast():
+                garment = self._networks.garment(
+                    [e.garment_features for e in encoded], flows, target.maps
+                )
+                picture = self._networks.synthesis(
+                    [e.appearance for e in encoded], flows, garment, target.maps
+                )
+            return picture.alpha, picture.gate, picture.generated.clamp(0, 1)
+        full = [flow.full() for flow in flows]
+        mask = torch.stack([f[2] for f in full]).mean(0)
+        seen = torch.stack([f[1] for f in full]).amax(0)
+        # visibility is that of the person: outside of the outline it says nothing
+        given = torch.sigmoid(seen) / torch.sigmoid(mask).clamp_min(1e-3)
+        gate = torch.sigmoid(2 * _GATE_GAIN * (given - 0.5))
+        return mask, gate, None
+
+    def _nodes(self, plan: Plan, frames: torch.Tensor, flows: list[PoseFlow]) -> Nodes:
+        """The flows as places in the photos; the second axis is the frame."""
+        height, width = self.crop_hw
+        scale = plan.crops.scale[frames].to(self.device)
+        places, slopes = [], []
+        for s, (photo, flow) in enumerate(zip(self._photos, flows, strict=True)):
+            half = flow.finest.flow
+            grid = pixel_grid(half.shape[-2], half.shape[-1], device=self.device)
+            at = 2 * (grid + half) + 0.5  # crop pixels of the photo
+            middle = at.new_tensor([(width - 1) / 2, (height - 1) / 2])[:, None, None]
+            crop = Crop(photo.crop.centre.to(self.device), photo.crop.scale.to(self.device))
+            places.append((at - middle) / crop.scale + crop.centre[:, :, None, None])
+            found = torch.stack([plan.looked[f][s].slopes for f in frames.tolist()])
+            slopes.append(found * (scale / crop.scale)[:, None, None, None])
+        logits = torch.stack([flow.finest.visibility[:, 0] for flow in flows])
+        return Nodes(
+            torch.stack(places).float(), torch.stack(slopes).float(), torch.softmax(4 * logits, 0)
+        )
+
+    def _place(self, crop: Crop, box: tuple[int, int, int, int]) -> Place:
+        """Where a box of the frame lies in the crop."""
+        (x, y), scale = crop.centre[0].tolist(), float(crop.scale[0])
+        start = (
+            (box[0] - x) * scale + (self.crop_hw[1] - 1) / 2,
+            (box[1] - y) * scale + (self.crop_hw[0] - 1) / 2,
+        )
+        torso_px = TORSO_PX * self.crop_hw[0] / CROP_HW[0] / float(self._photos[0].crop.scale)
+        return Place(start, scale, (box[3] - box[1], box[2] - box[0]), AGREE_TORSO * torso_px)
+
+    def _painted(
+        self, drawn: Drawn, plan: Plan, frame: int, box: tuple[int, int, int, int], place: Place
+    ) -> torch.Tensor:
+        """(4, h, w) colour times weight, weight: what is shown where no photo shows the surface."""
+        height, width = place.size_hw
+        if drawn.painted is not None:
+            if self.device.type == "cpu":
+                colour = cv2.warpAffine(
+                    drawn.painted.permute(1, 2, 0).contiguous().numpy(),
+                    np.array([[place.scale, 0, place.start_xy[0]],
+                              [0, place.scale, place.start_xy[1]]]),
+                    (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                    borderMode=cv2.BORDER_REPLICATE,
+                )  # fmt: skip
+                found = torch.from_numpy(colour).permute(2, 0, 1)
+            else:
+                at = pixel_grid(height, width, device=self.device) * place.scale
+                at = at + at.new_tensor(place.start_xy)[:, None, None]
+                found = sample(drawn.painted[None].float(), at, padding="border")[0]
+            return torch.cat([found, torch.ones_like(found[:1])])
+        assert self._puppet is not None and plan.puppet is not None
+        painted = torch.zeros(4, height, width, device=self.device)
+        puppet = self._puppet.draw(plan.puppet, frame)
+        if puppet is not None:
+            x0, y0, x1, y1 = puppet.box_xyxy
+            left, top = max(x0, box[0]), max(y0, box[1])
+            right, bottom = min(x1, box[2]), min(y1, box[3])
+            if left < right and top < bottom:
+                painted[:, top - box[1] : bottom - box[1], left - box[0] : right - box[0]] = (
+                    puppet.rgba[:, top - y0 : bottom - y0, left - x0 : right - x0]
+                )
+        return painted
+
+    def _paste_cpu(
+        self, drawn: Drawn, painted: torch.Tensor, place: Place, with_flow: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        height, width = place.size_hw
+        canvas = np.empty((height, width, 5), np.float32)
+        where = np.zeros((height, width, 2) if with_flow else (0, 0, 2), np.float32)
+        nodes = drawn.nodes
+        paste_numba(
+            canvas, where, drawn.maps.permute(1, 2, 0).contiguous().numpy(),
+            nodes.positions.permute(0, 2, 3, 1).contiguous().numpy(),
+            nodes.slopes.permute(0, 2, 3, 1).contiguous().numpy(),
+            nodes.shares.contiguous().numpy(), self._pixels,
+            painted.permute(1, 2, 0).contiguous().numpy(), place.start_xy, place.scale,
+            place.agree_px, place.sharpness,
+        )  # fmt: skip
+        return torch.from_numpy(canvas).permute(2, 0, 1), torch.from_numpy(where).permute(2, 0, 1)
+
+    def _paste_device(
+        self, drawn: Drawn, painted: torch.Tensor, place: Place, with_flow: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        return paste_torch(drawn.maps, drawn.nodes, self._pixels_torch, painted, place)
+
+
+def _pose(track: PoseTrack, confidence: np.ndarray) -> Pose:
+    """A track's poses in picture pixels."""
+    return from_blazepose(
+        torch.from_numpy(track.xy), torch.from_numpy(track.depth),
+        torch.from_numpy(confidence.astype(np.float32)),
+    )  # fmt: skip
+
+
+def _frames_of(poses: Pose, frames: torch.Tensor) -> Pose:
+    return Pose(*(t[frames.to(t.device)] for t in poses))
+
+
+def _crop_of(crops: Crop, frame: int) -> Crop:
+    return Crop(crops.centre[frame : frame + 1], crops.scale[frame : frame + 1])
+
+
+def _padded(frames: list[int], count: int) -> list[int]:
+    """As many frames every time: other batch sizes could be rounded differently."""
+    return frames + [frames[-1]] * (count - len(frames))
+
+
+def _gather(looked: dict[int, list[Looked]], frames: list[int], photo: int) -> PoseFlow:
+    """Some frames' flows as a batch."""
+    found = [looked[f][photo].flow.levels for f in frames]
+    levels = [
+        FlowLevel(*(torch.cat(fields) for fields in zip(*(f[k] for f in found), strict=True)))
+        for k in range(3)
+    ]
+    return PoseFlow((levels[0], levels[1], levels[2]))
+
+
+def _stack_level(level: FlowLevel) -> torch.Tensor:
+    """(B, 4, h, w) flow, visibility, mask."""
+    return torch.cat([level.flow, level.visibility, level.mask], 1).float()
+
+
+def _with_finest(flow: PoseFlow, finest: torch.Tensor) -> PoseFlow:
+    """The flow with another finest level (B, 4, h, w); coarser levels change with it."""
+    change = finest - _stack_level(flow.finest)
+    levels = []
+    for level in flow.levels:
+        factor = change.shape[-2] // level.flow.shape[-2]
+        here = _stack_level(level) + functional.avg_pool2d(change, factor) / change.new_tensor(
+            [factor, factor, 1, 1]
+        ).view(4, 1, 1)
+        levels.append(level._replace(flow=here[:, :2], visibility=here[:, 2:3], mask=here[:, 3:]))
+    return PoseFlow((levels[0], levels[1], levels[2]))
+
+
+def _box(
+    logit: torch.Tensor, crop: Crop, size_hw: tuple[int, int]
+) -> tuple[int, int, int, int] | None:
+    """The frame's pixels that the person may cover; None if there are none.
+
+    Args:
+        logit: (H, W) of alpha in the crop.
+        crop: its place.
+        size_hw: of the frame.
+    """
+    covered = (logit > OUTSIDE_LOGIT).cpu()
+    edges = []
+    for axis in (0, 1):
+        line = covered.any(axis).nonzero()  # columns, then rows
+        if len(line) == 0:
+            return None
+        count = covered.shape[1 - axis]
+        bounds = torch.tensor([float(line.min()) - 1, float(line.max()) + 1])
+        at = (bounds - (count - 1) / 2) / crop.scale[0] + crop.centre[0, axis]
+        edges.append((max(0, int(at[0].floor())), min(size_hw[1 - axis], int(at[1].ceil()) + 1)))
+    (x0, x1), (y0, y1) = edges
+    return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
+
+
+def _crop_picture(picture: np.ndarray, crop: Crop, size_hw: tuple[int, int]) -> torch.Tensor:
+    """(1, C, H, W) in [0, 1] the crop of (H', W', C) uint8; averaged where it is scaled down."""
+    zoom = min(1.0, float(crop.scale[0]))
+    height, width = picture.shape[:2]
+    small_hw = (max(1, round(height * zoom)), max(1, round(width * zoom)))
+    small = cv2.resize(picture, small_hw[::-1], interpolation=cv2.INTER_AREA)
+    factor = torch.tensor([small_hw[1] / width, small_hw[0] / height])
+    moved = Crop((crop.centre + 0.5) * factor - 0.5, crop.scale / factor.mean())
+    image = torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255
+    inside = crop_image(image[:, 3:], moved, size_hw)
+    return torch.cat([crop_image(image[:, :3], moved, size_hw, padding="border"), inside], 1)
+
+
+def _stack_photos(sources: Sequence[Source]) -> np.ndarray:
+    """(S, H', W', 4) uint8 colour and matte, in the size of the largest."""
+    size_hw = np.max([source.alpha.shape for source in sources], 0)
+    stack = np.zeros((len(sources), *size_hw, 4), np.uint8)
+    for pixels, source in zip(stack, sources, strict=True):
+        height, width = source.alpha.shape
+        pixels[:height, :width, :3] = source.rgb
+        pixels[:height, :width, 3] = np.round(source.alpha * 255).astype(np.uint8)
+    return stack
