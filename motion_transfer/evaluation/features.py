@@ -128,6 +128,17 @@ class FeatureNetwork(nn.Module):
             features.append(x)
         return features
 
+    def first(self, count: int) -> FeatureNetwork:
+        """The same network up to its stage `count`, for terms that need no more.
+
+        Raises:
+            InputError: it has fewer stages.
+        """
+        if not 1 <= count <= len(self.stages):
+            raise InputError(f"stages must be 1 to {len(self.stages)}, got {count}")
+        mean, std = self.mean.flatten().tolist(), self.std.flatten().tolist()
+        return FeatureNetwork(list(self.stages)[:count], mean=mean, std=std)
+
     def embed(self, rgb: torch.Tensor) -> torch.Tensor:
         """(B, C): the mean of the last features over the picture."""
         return self(rgb)[-1].mean((2, 3))

@@ -20,6 +20,7 @@ import yaml
 from motion_transfer.errors import InputError
 
 Stage = Literal["flow", "garment", "synthesis", "joint"]
+FeatureName = Literal["none", "vgg16", "mobilenet_v2"]
 T = TypeVar("T")
 
 
@@ -99,6 +100,8 @@ class LossConfig:
     matching: float = 0.0
     clip: float = 0.0  # discriminator of two frames; needs two frames
     hidden_flow: float = 0.15  # weight of a pixel that the source does not show
+    network: FeatureName = "none"  # of `evaluation.features`, for the terms that need one
+    stages: int = 3  # of that network, from the finest
     supervised: bool = True  # False: the flow learns from pictures alone, not from exact flow
 
     @property

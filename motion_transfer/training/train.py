@@ -26,6 +26,7 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from motion_transfer.errors import InputError
+from motion_transfer.evaluation.features import mobilenet_v2, vgg16
 from motion_transfer.generator.blocks import count_parameters
 from motion_transfer.generator.networks import PoseFlowNetworks
 from motion_transfer.training import losses
@@ -64,14 +65,14 @@ def train(config: TrainConfig, *, features: Features | None = None) -> Path:
 
     Args:
         config: the run.
-        features: a frozen ImageNet network, pictures (B, 3, H, W) in [0, 1] to features of its
-            layers; needed for the perceptual, style and feature-warp terms.
+        features: in place of `loss.network`: pictures (B, 3, H, W) in [0, 1] to features.
 
     Returns:
         The last checkpoint.
 
     Raises:
         InputError: the options do not fit together, or the losses are not finite.
+        WeightsError: the file of `loss.network` is not there; says how to get it.
     """
     _check_features(config, features)
     with _processes() as (rank, world_size):
@@ -88,6 +89,7 @@ def train(config: TrainConfig, *, features: Features | None = None) -> Path:
             networks.load_state_dict(load_initial(config.init))
         stage = StageNetworks(networks, stage=config.stage, precision=config.precision)
         stage.to(device=device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        features = features or load_features(config, device)
         trained = [p for p in stage.parameters() if p.requires_grad]
         optimizer = _adam(trained, config.optim.rate, config)
         ema = Ema(networks, decay=config.optim.ema)
@@ -184,6 +186,7 @@ def try_batch(config: TrainConfig, *, features: Features | None = None) -> dict[
     """The loss terms of the first batch before training; nothing is written."""
     _check_features(config, features)
     device = _device(config, 0)
+    features = features or load_features(config, device)
     torch.manual_seed(config.seed)
     networks = PoseFlowNetworks(**as_tree(config.model))
     if config.init:
@@ -196,6 +199,25 @@ def try_batch(config: TrainConfig, *, features: Features | None = None) -> dict[
         outputs = stage(pair.source, pair.target, *_draw_modalities(pair, config, generator))
         terms = losses.add_up(_terms(outputs, pair, config, features), _weights(config))
     return {name: float(value) for name, value in terms.items()}
+
+
+def load_features(config: TrainConfig, device: torch.device) -> Features | None:
+    """The frozen ImageNet network of `loss.network`, its first `loss.stages` stages.
+
+    Raises:
+        WeightsError: its file is not there; says how to get it.
+    """
+    name = config.loss.network
+    if name == "none":
+        return None
+    network = {"vgg16": vgg16, "mobilenet_v2": mobilenet_v2}[name]()
+    network = network.first(config.loss.stages).to(device)
+
+    def features(rgb: torch.Tensor) -> list[torch.Tensor]:
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            return network(rgb)
+
+    return features
 
 
 def schedule(step: int, config: TrainConfig) -> float:
@@ -233,9 +255,10 @@ def _device(config: TrainConfig, rank: int) -> torch.device:
 
 def _check_features(config: TrainConfig, features: Features | None) -> None:
     needed = [n for n in ("perceptual", "style", "feature_warp") if getattr(config.loss, n) > 0]
-    if needed and features is None:
+    if needed and features is None and config.loss.network == "none":
         raise InputError(
-            f"loss.{needed[0]} needs an ImageNet network, got none; set its weight to 0"
+            f"loss.{needed[0]} needs an ImageNet network, got none; --set loss.network=vgg16, or "
+            "set its weight to 0"
         )
     if not config.loss.supervised and config.loss.feature_warp <= 0 and config.stage == "flow":
         raise InputError("loss.supervised is off, so loss.feature_warp must be above 0, got 0")

@@ -14,6 +14,7 @@ import yaml
 from safetensors.torch import load_file
 
 from motion_transfer.errors import InputError
+from motion_transfer.evaluation.features import FeatureNetwork
 from motion_transfer.generator.networks import PoseFlowNetworks
 from motion_transfer.training import checkpoints
 from motion_transfer.training import train as loop
@@ -184,6 +185,22 @@ def test_terms_that_need_a_network_say_so(tmp_path, shards) -> None:
     loss = LossConfig(supervised=False)
     with pytest.raises(InputError, match=r"loss\.feature_warp must be above 0"):
         train(make_config(tmp_path, shards, loss=loss))
+
+
+def test_the_named_network_judges(tmp_path, shards, monkeypatch) -> None:
+    stages = [torch.nn.AvgPool2d(2), torch.nn.AvgPool2d(2), torch.nn.AvgPool2d(4)]
+    network = FeatureNetwork(stages, mean=(0.5,) * 3, std=(1.0,) * 3)
+    monkeypatch.setattr(loop, "mobilenet_v2", lambda: network)
+    loss = LossConfig(perceptual=1.0, style=1.0, network="mobilenet_v2", stages=2)
+    train(make_config(tmp_path, shards, steps=1, stage="synthesis", loss=loss))
+    note = entries(tmp_path / "run")[0]
+    assert note["perceptual"] > 0 and note["style"] > 0
+    config = make_config(tmp_path, shards, stage="synthesis", loss=loss)
+    features = loop.load_features(config, torch.device("cpu"))
+    assert [f.shape[-1] for f in features(torch.zeros(1, 3, 32, 32))] == [16, 8]
+    too_many = dataclasses.replace(config, loss=LossConfig(network="mobilenet_v2", stages=4))
+    with pytest.raises(InputError, match="stages must be 1 to 3, got 4"):
+        loop.load_features(too_many, torch.device("cpu"))
 
 
 def test_learning_without_correspondences(tmp_path, shards) -> None:
