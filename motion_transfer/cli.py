@@ -34,7 +34,7 @@ ALIASES = {
 }
 STAGES = {
     "photo": "Photo", "track": "Tracking", "render": "Rendering", "finish": "Joining, sound",
-    "preview": "Preview",
+    "preview": "Preview", "prepare": "Preparing",
 }  # fmt: skip
 
 
@@ -64,7 +64,7 @@ class _Bars:
 
 def _command(function: Callable[..., Any], show: Callable[[Any], str]) -> Callable[..., None]:
     """A command with the function's own arguments, aliases, progress bars, and a last word."""
-    hints = typing.get_type_hints(function)
+    hints = typing.get_type_hints(function, include_extras=True)
     parameters = []
     for parameter in inspect.signature(function).parameters.values():
         if parameter.name in ("progress", "watch"):
@@ -72,8 +72,11 @@ def _command(function: Callable[..., Any], show: Callable[[Any], str]) -> Callab
         hint = hints[parameter.name]
         aliases = ALIASES.get(parameter.name)
         if Path in typing.get_args(hint):  # text: a Path would lose the slash that ends a folder
-            text = str | None if type(None) in typing.get_args(hint) else str
+            text: Any = str | None if type(None) in typing.get_args(hint) else str
             hint = Annotated[text, tyro.conf.arg(metavar="PATH", aliases=aliases)]
+        elif typing.get_origin(hint) is Sequence:  # the option is repeated
+            several = tyro.conf.UseAppendAction[tuple[str, ...]]
+            hint = Annotated[several, tyro.conf.arg(metavar="PATH")]
         parameters.append(parameter.replace(annotation=hint))
 
     @functools.wraps(function)
@@ -91,13 +94,14 @@ def _command(function: Callable[..., Any], show: Callable[[Any], str]) -> Callab
 def _weights(
     action: Annotated[Literal["list", "fetch"], tyro.conf.Positional] = "list",
     *,
-    group: Literal["transfer", "features"] = "transfer",
+    group: Literal["transfer", "features", "faces"] = "transfer",
 ) -> None:
     """List the model files, or fetch those that are missing.
 
     Args:
         action: `list` shows name, size, licence and state; `fetch` gets what is missing.
-        group: what to fetch: for `transfer`, or the `features` networks of training and evaluation.
+        group: what to fetch: for `transfer`, the `features` networks of training and evaluation,
+            or what knows `faces`, for evaluation.
     """
     from rich.table import Table
 
@@ -146,6 +150,8 @@ def _make_app() -> tyro.extras.SubcommandApp:
     from motion_transfer.preview import preview, track
     from motion_transfer.synth import commands
     from motion_transfer.training.commands import export, train
+    from motion_transfer.training.datasets.mvc import mvc_pairs
+    from motion_transfer.training.datasets.prepare import prepare
 
     app = tyro.extras.SubcommandApp()
     app.command(_command(transfer, lambda r: f"{r.output}  ({r.num_frames} frames)"))
@@ -156,6 +162,10 @@ def _make_app() -> tyro.extras.SubcommandApp:
     for function in (commands.sheet, commands.shards, commands.bench, commands.pack):
         synthetic.command(function)
     app.command(synthetic, name="synth", help="Synthetic people: look at them, write, time.")
+    datasets = tyro.extras.SubcommandApp()
+    datasets.command(_command(prepare, str))
+    datasets.command(mvc_pairs)
+    app.command(datasets, name="dataset", help="The field's data sets and own videos, to train on.")
     app.command(train)
     app.command(export)
     return app

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import importlib
 import itertools
 import logging
 import threading
 import time
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
@@ -39,7 +38,8 @@ from motion_transfer.driver import (
     parse_person,
     silent,
 )
-from motion_transfer.errors import InputError
+from motion_transfer.errors import InputError, NoPersonError
+from motion_transfer.generator.shipped import find_weights
 from motion_transfer.media.audio import AudioRange
 from motion_transfer.media.encode import VideoWriter
 from motion_transfer.media.formats import can_be_transparent, can_hold_audio, parse_target
@@ -62,7 +62,7 @@ Watch = Callable[[np.ndarray], None]
 
 Preset = Literal["fast", "hd"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
-GeneratorName = Literal["articulated"]
+GeneratorName = Literal["articulated", "pose-flow"]
 Matte = Literal["u2net", "fast"]
 DEVICES: tuple[str, ...] = typing.get_args(Device)
 GENERATORS: tuple[str, ...] = typing.get_args(GeneratorName)
@@ -125,6 +125,8 @@ def transfer(
     scale: float = 1.0,
     shift: tuple[float, float] = (0.0, 0.0),
     generator: GeneratorName = "articulated",
+    weights: PathLike | None = None,
+    also: Sequence[PathLike] = (),
     matte: Matte = "u2net",
     joints: PathLike | None = None,
     audio: bool = True,
@@ -155,7 +157,11 @@ def transfer(
         travel: how much of the dancer's way to the sides is gone, 0 (on the spot) to 1.
         scale: size of the person in the picture; 1 is as in the photo.
         shift: the person to the right and down, in shares of the picture's width and height.
-        generator: what re-renders the person.
+        generator: what re-renders the person: `articulated` moves the photo's pixels like a paper
+            puppet, `pose-flow` is learned.
+        weights: file of the learned generator's networks, as `export` writes it; by default the
+            one that ships.
+        also: further photo of the same person (back, side) for `pose-flow`; may be repeated.
         matte: `u2net`, or `fast`: the tracker's rough mask.
         joints: JSON file with corrected joints of the photo, as `preview` writes it.
         audio: keep the sound of the driving video.
@@ -180,7 +186,8 @@ def transfer(
         "start": start, "end": end, "fps": fps, "person": person, "source_person": source_person,
         "preset": preset, "background": background, "smooth": smooth, "travel": travel,
         "scale": scale, "shift": list(shift),
-        "generator": generator, "matte": matte,
+        "generator": generator, "weights": None if weights is None else str(weights),
+        "also": [str(path) for path in also], "matte": matte,
         "joints": None if joints is None else str(joints), "audio": audio,
         "side_by_side": side_by_side, "device": device, "seed": seed,
     }  # fmt: skip
@@ -188,7 +195,10 @@ def transfer(
     output = output if output is not None else default_output(source, driving)
     values = _check(settings | {"overwrite": overwrite}, source, driving, output)
     inputs = {"source": source, "driving": driving, "joints": joints,
-              "background": _picture_of(background)}  # fmt: skip
+              "background": _picture_of(background),
+              **{f"also {number}": path for number, path in enumerate(also, 1)}}  # fmt: skip
+    if generator == "pose-flow":
+        inputs["weights"] = find_weights(weights)
 
     report("photo", 0, 3)
     driver = Driver.open(driving, start, end, fps, person)
@@ -213,7 +223,10 @@ def transfer(
         else:
             backdrop = make_background(background, subject.plate)
         report("photo", 2, 3)
-        puppet = _make_generator(generator, subject, resolve_device(device), smooth)
+        others = [_other_photo(path, values.max_side, matte) for path in also]
+        puppet = _make_generator(
+            generator, [subject, *others], resolve_device(device), smooth, weights
+        )
         report("photo", 3, 3)
         clock.lap("photo")
 
@@ -359,6 +372,15 @@ def _check(
         raise InputError("--background driving needs a driving video, not a pose track")
     if settings["side_by_side"] and is_track(driving):
         raise InputError("--side-by-side needs a driving video, not a pose track")
+    if settings["generator"] != "pose-flow":
+        for option in ("weights", "also"):
+            if settings[option]:
+                raise InputError(
+                    f"--{option} is for --generator pose-flow; add that, or leave it out"
+                )
+    for path in settings["also"]:
+        if not Path(path).exists():
+            raise FileNotFoundError(f"--also: no such file: {path}")
     resolve_device(settings["device"])
     return PRESETS[settings["preset"]]
 
@@ -382,16 +404,28 @@ def _picture_of(background: str) -> Path | None:
 
 
 def _import_generators() -> None:
-    importlib.import_module("motion_transfer.generator.articulated")
+    importlib.import_module("motion_transfer.generator.pose_flow")
 
 
-def _make_generator(name: str, subject: Subject, device: str, smooth: float) -> Any:
+def _other_photo(path: PathLike, max_side: int, matte: str) -> Subject:
+    """Another photo of the person; nothing of its background is needed."""
+    photo = read_photo(path, max_side=max_side)
+    try:
+        return build_subject(photo, *locate(photo), matte=matte, with_plate=False)
+    except NoPersonError as error:
+        raise NoPersonError(f"--also: {Path(path).name}: {error}") from error
+
+
+def _make_generator(
+    name: str, subjects: Sequence[Subject], device: str, smooth: float, weights: PathLike | None
+) -> Any:
     from motion_transfer.generator.articulated import ArticulatedGenerator, Source
+    from motion_transfer.generator.pose_flow import PoseFlowGenerator
+    from motion_transfer.generator.pretrained import load_pretrained
 
-    source = Source(rgb=subject.rgb, alpha=subject.alpha, pose=subject.pose)
-    makers: dict[str, Callable[[], Any]] = {
-        "articulated": functools.partial(
-            ArticulatedGenerator, source, device=device, flow_smoothing=smooth
-        )
-    }
-    return makers[name]()
+    sources = [Source(rgb=s.rgb, alpha=s.alpha, pose=s.pose) for s in subjects]
+    if name == "articulated":
+        return ArticulatedGenerator(sources[0], device=device, flow_smoothing=smooth)
+    return PoseFlowGenerator(
+        sources, load_pretrained(weights), device=device, flow_smoothing=smooth
+    )

@@ -94,7 +94,9 @@ def test_every_argument_of_the_function_is_an_option(run, in_folder: Path, monke
     given = {
         "source": "a.jpg", "driving": "b.mp4", "output": "c.mp4", "start": 1.5, "end": 2.5,
         "fps": "25", "person": "1", "source_person": "10,20", "preset": "hd", "background": "teal",
-        "smooth": 0.25, "travel": 0.5, "scale": 1.2, "shift": (0.1, -0.2), "generator": "articulated", "matte": "fast",
+        "smooth": 0.25, "travel": 0.5, "scale": 1.2, "shift": (0.1, -0.2),
+        "generator": "pose-flow", "weights": "w.safetensors", "also": ("back.jpg", "side.jpg"),
+        "matte": "fast",
         "joints": "j.json",
         "audio": False, "side_by_side": True, "device": "cpu", "seed": 3, "resume": True,
         "overwrite": True,
@@ -104,6 +106,8 @@ def test_every_argument_of_the_function_is_an_option(run, in_folder: Path, monke
         option = name.replace("_", "-")
         if isinstance(value, bool):
             arguments.append(f"--{option}" if value else f"--no-{option}")
+        elif name == "also":  # repeated, not followed by several
+            arguments += [word for path in value for word in (f"--{option}", path)]
         elif isinstance(value, tuple):
             arguments += [f"--{option}", *map(str, value)]
         else:
@@ -112,7 +116,10 @@ def test_every_argument_of_the_function_is_an_option(run, in_folder: Path, monke
     assert status == 0, err
     assert callable(seen.pop("progress"))
     assert seen == given
-    assert given.keys() | {"progress", "watch"} == inspect.signature(pipeline.transfer).parameters.keys()
+    assert (
+        given.keys() | {"progress", "watch"}
+        == inspect.signature(pipeline.transfer).parameters.keys()
+    )
 
 
 def test_without_options_the_functions_own_defaults_hold(run, monkeypatch) -> None:
@@ -178,6 +185,9 @@ def test_weights_list(run) -> None:
         (["--end", "50"], "end must lie within dance.mp4"),
         (["-o", "out.exe"], "the name must end in"),
         (["-o", "EXISTING"], "already exists; choose another name or --overwrite"),
+        (["--generator", "pose-flow", "--weights", "no.st"], "error: --weights: no such file: no"),
+        (["--weights", "GREY"], "error: --weights is for --generator pose-flow"),
+        (["--also", "GREY"], "error: --also is for --generator pose-flow"),
         (["--joints", "none.json"], "error: --joints: no such file: none.json"),
         (["--joints", "LIST"], "list.json must map joint names to [x, y], got list"),
         (["--joints", "TYPO"], "no joint is called 'left_rist'; did you mean 'left_wrist'?"),

@@ -13,9 +13,9 @@ from safetensors.torch import save_file
 
 from motion_transfer.errors import WeightsError
 from motion_transfer.generator.networks import PoseFlowNetworks
+from motion_transfer.generator.shipped import find_weights
 
 FORMAT = "motion-transfer pose-flow 1"
-SHIPPED = Path(__file__).parent / "weights" / "pose_flow.safetensors"
 STAGES = ("flow", "garment", "synthesis", "joint")
 
 
@@ -67,30 +67,6 @@ def save_networks(
     os.replace(temporary, path)
 
 
-def find_pretrained(path: str | os.PathLike[str] | None = None) -> Path:
-    """The weights file to use.
-
-    Args:
-        path: a file; None: the one that ships.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        WeightsError: none ships.
-    """
-    if path is None:
-        if not SHIPPED.is_file():
-            raise WeightsError(
-                f"--generator pose-flow needs weights, and none ship with this version; train "
-                f"some, or give --weights FILE (looked for {SHIPPED})"
-            )
-        return SHIPPED
-    if not Path(path).is_file():
-        raise FileNotFoundError(
-            f"--weights: no such file: {path}; make one with 'motion-transfer export RUN FILE'"
-        )
-    return Path(path)
-
-
 def load_pretrained(path: str | os.PathLike[str] | None = None) -> Pretrained:
     """Networks, ready for inference, and their stage.
 
@@ -101,7 +77,7 @@ def load_pretrained(path: str | os.PathLike[str] | None = None) -> Pretrained:
         FileNotFoundError: there is no such file.
         WeightsError: it is not a weights file of this version, or none ships.
     """
-    path = find_pretrained(path)
+    path = find_weights(path)
     try:
         with safe_open(path, "pt") as file:
             header = file.metadata() or {}

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 
 from motion_transfer.errors import WeightsError
-from motion_transfer.generator import pretrained
+from motion_transfer.generator import shipped
 from motion_transfer.generator.pretrained import load_pretrained, save_networks
 
 
@@ -23,7 +23,7 @@ def test_networks_read_back(tmp_path) -> None:
 
 
 def test_files_that_are_not_weights(tmp_path) -> None:
-    with pytest.raises(FileNotFoundError, match="--weights: no such file: .*none; make one with"):
+    with pytest.raises(FileNotFoundError, match=r"--weights: no such file: .*none; make one with"):
         load_pretrained(tmp_path / "none")
     (tmp_path / "text").write_text("pickle")
     with pytest.raises(WeightsError, match="is not a safetensors file"):
@@ -44,12 +44,12 @@ def test_weights_of_other_networks(tmp_path) -> None:
     with pytest.raises(WeightsError, match=r"does not fit the networks of this version: .*stem"):
         load_pretrained(tmp_path / "w")
     save_networks(tmp_path / "v", weights, model=puppets.SMALL, stage="hands")
-    with pytest.raises(WeightsError, match="stage must be one of flow, .*got 'hands'"):
+    with pytest.raises(WeightsError, match=r"stage must be one of flow, .*got 'hands'"):
         load_pretrained(tmp_path / "v")
 
 
 def test_none_ship(monkeypatch, tmp_path) -> None:
     # bug: the user is told of a path, not of what to do
-    monkeypatch.setattr(pretrained, "SHIPPED", tmp_path / "none")
-    with pytest.raises(WeightsError, match="give --weights FILE"):
+    monkeypatch.setattr(shipped, "SHIPPED", tmp_path / "none")
+    with pytest.raises(WeightsError, match="give them as --weights FILE"):
         load_pretrained()
