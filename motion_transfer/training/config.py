@@ -151,9 +151,15 @@ class TrainConfig:
 
 
 def load_config(path: str | os.PathLike[str], settings: Sequence[str] = ()) -> TrainConfig:
+    """The options of a training run; see `load_options`."""
+    return load_options(TrainConfig, path, settings)
+
+
+def load_options(kind: type[T], path: str | os.PathLike[str], settings: Sequence[str] = ()) -> T:
     """Read a YAML file and apply `a.b=c` settings.
 
     Args:
+        kind: dataclass of the options.
         path: YAML; only what differs from the defaults.
         settings: the value is read as YAML.
 
@@ -181,7 +187,7 @@ def load_config(path: str | os.PathLike[str], settings: Sequence[str] = ()) -> T
             if not isinstance(place, dict):
                 raise InputError(f"--set {setting}: {group} is a value, not a group")
         place[last] = yaml.safe_load(text)
-    return build(TrainConfig, tree)
+    return build(kind, tree)
 
 
 def build(kind: type[T], tree: Mapping[str, Any], prefix: str = "") -> T:
@@ -211,6 +217,10 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
         if value not in arguments:
             raise InputError(f"{name} must be one of {', '.join(arguments)}, got {value!r}")
         return value
+    if origin is tuple and arguments[-1] is Ellipsis:
+        if not isinstance(value, (list, tuple)):
+            raise InputError(f"{name} must be a list, got {value!r}")
+        return tuple(_convert(v, arguments[0], f"{name}[{k}]") for k, v in enumerate(value))
     if origin is tuple:
         if not isinstance(value, (list, tuple)) or len(value) != len(arguments):
             raise InputError(f"{name} must be a list of {len(arguments)} numbers, got {value!r}")
@@ -232,7 +242,11 @@ def as_tree(config: Any) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if dataclasses.is_dataclass(value):
-            value = as_tree(value)
-        tree[field.name] = list(value) if isinstance(value, tuple) else value
+        tree[field.name] = _plain(value)
     return tree
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return as_tree(value)
+    return [_plain(v) for v in value] if isinstance(value, tuple) else value
