@@ -1,0 +1,169 @@
+"""Protocol (a): held-out rendered people, with exact flow, visibility, garments and key points.
+
+The person is compared alone, over a flat grey: the true picture by its exact matte, the result by
+its own, so a hole or a limb too many counts and the background does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from motion_transfer.errors import InputError, NoPersonError
+from motion_transfer.evaluation.cases import Case, Truth
+from motion_transfer.evaluation.config import SyntheticConfig
+from motion_transfer.generator.articulated import Source
+from motion_transfer.generator.warp import pixel_grid, sample
+from motion_transfer.media.photo import Photo
+from motion_transfer.person.foreground import estimate_foreground
+from motion_transfer.person.subject import locate
+from motion_transfer.pose.blazepose import BlazePose
+from motion_transfer.pose.skeleton import INDEX
+from motion_transfer.pose.track import PoseTrack
+from motion_transfer.synth.sample import Sample
+from motion_transfer.synth.shards import list_shards, read_shard
+from motion_transfer.synth.tracking import to_blazepose
+
+GREY = 128
+FPS = Fraction(30)
+# Lengths in metres of an adult of 1.70 m (Drillis and Contini, 1966): thigh, shin, upper and lower
+# arm; with them the exact joints say how many pixels a metre is.
+_BONES_M = {
+    ("hip", "knee"): 0.417, ("knee", "ankle"): 0.418,
+    ("shoulder", "elbow"): 0.316, ("elbow", "wrist"): 0.248,
+}  # fmt: skip
+
+
+def synthetic_cases(config: SyntheticConfig) -> Iterator[Case]:
+    """The first samples of the shards, one case each.
+
+    Raises:
+        FileNotFoundError: there are no shards.
+        InputError: there are fewer samples.
+    """
+    blazepose = BlazePose() if config.pose == "blazepose" else None
+    count = 0
+    for path in list_shards(config.shards):
+        for sampled in read_shard(path):
+            if count == config.num:
+                return
+            yield make_case(sampled, f"{count:05d}", pose=config.pose, blazepose=blazepose)
+            count += 1
+    if count < config.num:
+        raise InputError(
+            f"synthetic.shards: {Path(config.shards).name} must hold {config.num} samples, "
+            f"got {count}; lower synthetic.num"
+        )
+
+
+def make_case(
+    sampled: Sample, name: str, *, pose: str, blazepose: BlazePose | None = None
+) -> Case:
+    """A sample as a case.
+
+    Args:
+        sampled: rendered source and targets.
+        name: of the case.
+        pose: `exact` joints of the rig, `tracked` with a tracker's errors, or `blazepose`: what
+            the tracker finds in the pictures.
+        blazepose: the networks for that.
+    """
+    track = _track(sampled, pose, blazepose)
+    alpha = sampled.alpha.astype(np.float32) / 255
+    source = Source(
+        rgb=estimate_foreground(sampled.rgb[0], alpha[0]), alpha=alpha[0], pose=track[:1]
+    )
+    targets = track[1:]
+    truths = {}
+    for k in range(len(targets)):
+        motion, known = _motion(sampled, k) if k + 1 < len(targets) else (None, None)
+        person = alpha[k + 1][..., None]
+        truths[k] = Truth(
+            rgb=np.round(sampled.rgb[k + 1] * person + GREY * (1 - person)).astype(np.uint8),
+            alpha=alpha[k + 1],
+            flow=sampled.flow[k].transpose(2, 0, 1).astype(np.float32),
+            known=sampled.part[k + 1] > 0,
+            visible=(sampled.visible[k] > 0) & (sampled.part[k + 1] > 0),
+            parse=sampled.parse[k + 1],
+            motion=motion,
+            motion_known=known,
+        )
+    return Case(
+        name=name, protocol="synthetic", photo=sampled.rgb[0], source=source,
+        backdrop=np.full_like(sampled.rgb[0], GREY), targets=targets,
+        frames=tuple(range(0, len(targets), 2)), truths=truths, whole=False,
+        parse=sampled.parse[0],
+    )  # fmt: skip
+
+
+def _track(sampled: Sample, pose: str, blazepose: BlazePose | None) -> PoseTrack:
+    """Source and targets, (N,), as a track."""
+    num, height, width = sampled.alpha.shape
+    if pose == "blazepose":
+        found = []
+        for rgb in sampled.rgb:
+            photo = Photo(rgb=rgb, alpha=None, original_size_hw=(height, width))
+            try:
+                found.append(locate(photo, blazepose=blazepose)[0])
+            except NoPersonError:
+                found.append(None)
+        if found[0] is None:
+            raise NoPersonError(f"{sampled.name}: the tracker finds nobody in the rendered photo")
+        found = [f or _absent(found[0]) for f in found]
+        joined = {
+            n: np.concatenate([getattr(f, n) for f in found])
+            for n in ("xy", "depth", "confidence", "world", "present")
+        }
+        return PoseTrack(
+            **joined, times_seconds=np.arange(num) / float(FPS), fps=FPS, size_hw=(height, width)
+        )
+    exact = to_blazepose(sampled.keypoints)
+    points = exact if pose == "exact" else to_blazepose(sampled.tracked)
+    confidence = np.ones(points.shape[:2], np.float32) if pose == "exact" else points[..., 3]
+    return PoseTrack(
+        xy=points[..., :2].astype(np.float32), depth=points[..., 2].astype(np.float32),
+        confidence=confidence.astype(np.float32),
+        world=np.full((num, points.shape[1], 3), np.nan, np.float32),
+        present=np.ones(num, bool), times_seconds=np.arange(num) / float(FPS), fps=FPS,
+        size_hw=(height, width), px_per_metre=_px_per_metre(exact),
+    )  # fmt: skip
+
+
+def _absent(track: PoseTrack) -> PoseTrack:
+    """A frame in which nobody was found."""
+    return PoseTrack(
+        xy=np.full_like(track.xy, np.nan), depth=np.full_like(track.depth, np.nan),
+        confidence=np.zeros_like(track.confidence), world=np.full_like(track.world, np.nan),
+        present=np.zeros(1, bool), times_seconds=track.times_seconds, fps=track.fps,
+        size_hw=track.size_hw,
+    )  # fmt: skip
+
+
+def _px_per_metre(points: np.ndarray) -> np.ndarray:
+    """(T,) from exact joints (T, 33, 3): length of the limbs over that of an adult's."""
+    total, metres = np.zeros(len(points)), 0.0
+    for (first, second), length in _BONES_M.items():
+        for side in ("left", "right"):
+            ends = points[:, INDEX[f"{side}_{first}"]], points[:, INDEX[f"{side}_{second}"]]
+            total += np.linalg.norm(ends[0] - ends[1], axis=-1)
+            metres += length
+    return (total / metres).astype(np.float32)
+
+
+def _motion(sampled: Sample, frame: int) -> tuple[np.ndarray, np.ndarray]:
+    """Flow (2, H, W) to the next target and where it is known, by way of the photo."""
+    there = torch.from_numpy(sampled.flow[frame].transpose(2, 0, 1).astype(np.float32))[None]
+    onward = torch.from_numpy(
+        np.concatenate([sampled.flow_back[frame + 1], sampled.visible_back[frame + 1][..., None]], -1)
+        .transpose(2, 0, 1)
+        .astype(np.float32)
+    )[None]
+    place = pixel_grid(*there.shape[-2:]) + there
+    carried = sample(onward, place)
+    # between a visible and a hidden pixel the flow would be a mixture
+    known = (carried[0, 2] > 0.99) & torch.from_numpy(sampled.visible[frame] > 0)
+    return (there + carried[:, :2])[0].numpy(), known.numpy()
