@@ -54,7 +54,7 @@ class Pair(NamedTuple):
 
     source, target: the views.
     flow: (B, 2, H, W) crop pixels: where the target's surface lies in the source's crop.
-    known: (B, 1, H, W) 1 where `flow` is known: on the target's body.
+    known: (B, 1, H, W) 1 where `flow` is known: on the target's body, nowhere in real pictures.
     visible: (B, 1, H, W) 1 where that surface shows in the source.
     """
 
@@ -105,6 +105,35 @@ def make_pair(
     known = (views[1].part > 0)[:, None].float()
     seen = nearest(visible.float(), crops[1], size_hw) * known
     return Pair(views[0], views[1], moved * known, known, seen)
+
+
+def make_picture_pair(
+    samples: dict[str, torch.Tensor], *, flip: bool = False, size_hw: tuple[int, int] = CROP_HW
+) -> Pair:
+    """Cut real pictures of one person to canonical crops.
+
+    Args:
+        samples: a collated batch of `datasets.pictures.PicturePairs`, on any device.
+        flip: mirror the pictures.
+        size_hw: of the crops.
+
+    Returns:
+        The pair; nothing is known of its flow, visibility, body parts and garments (zeros).
+    """
+    unknown = torch.zeros_like(samples["alpha"])
+    samples = {**samples, "parse": unknown, "part": unknown}
+    picture_hw = (samples["rgb"].shape[-2], samples["rgb"].shape[-1])
+    views = []
+    for view in range(2):
+        joints = samples["joints"][:, view]
+        pose = from_blazepose(joints[..., :2], joints[..., 2], joints[..., 3])
+        if flip:
+            pose = mirror_pose(pose, picture_hw[1])
+        crop = fit_crop(pose, picture_hw, size_hw=size_hw)
+        views.append(_view(samples, view, pose, crop, flip, size_hw))
+    source, target = views
+    nothing = torch.zeros_like(target.alpha)
+    return Pair(source, target, nothing.expand(-1, 2, -1, -1), nothing, nothing)
 
 
 def nearest(image: torch.Tensor, crop: Crop, size_hw: tuple[int, int]) -> torch.Tensor:

@@ -26,10 +26,11 @@ T = TypeVar("T")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """What is trained on; rendered pairs or shards of them."""
+    """What is trained on: rendered pairs, shards of them, or real pictures without truth."""
 
     assets: str | None = None  # folder of the asset pack: render while training
     shards: str | None = None  # folder of shards: train on what was rendered before
+    pictures: str | None = None  # folder that `dataset prepare` wrote; needs loss.supervised=false
     held_out: str | None = None  # folder of shards that scores are reported on
     batch_size: int = 16  # pairs, per process
     workers: int = 0  # processes that read or render
@@ -102,7 +103,7 @@ class LossConfig:
     hidden_flow: float = 0.15  # weight of a pixel that the source does not show
     network: FeatureName = "none"  # of `evaluation.features`, for the terms that need one
     stages: int = 3  # of that network, from the finest
-    supervised: bool = True  # False: the flow learns from pictures alone, not from exact flow
+    supervised: bool = True  # False: no exact flow, visibility, parts: pictures and mattes alone
 
     @property
     def of_two_frames(self) -> tuple[str, ...]:
@@ -136,11 +137,14 @@ class TrainConfig:
     loss: LossConfig = dataclasses.field(default_factory=LossConfig)
 
     def __post_init__(self) -> None:
-        if bool(self.data.assets) == bool(self.data.shards):
+        sources = [n for n in ("assets", "shards", "pictures") if getattr(self.data, n)]
+        if len(sources) != 1:
             raise InputError(
-                "data: exactly one of data.assets and data.shards must be given; "
-                "for instance --set data.shards=out/shards"
+                "data: exactly one of data.assets, data.shards and data.pictures must be given, "
+                f"got {' and '.join(sources) or 'none'}; for instance --set data.shards=out/shards"
             )
+        if self.data.pictures:
+            self._check_pictures()
         if any(n % 16 or n < 16 for n in self.size):
             raise InputError(f"size must be multiples of 16, got {self.size}")
         if self.steps < 1 or self.data.batch_size < 1:
@@ -148,6 +152,23 @@ class TrainConfig:
         for name in self.loss.of_two_frames:
             if self.data.assets and self.data.frames < 2:
                 raise InputError(f"loss.{name} needs data.frames of at least 2, got 1")
+
+    def _check_pictures(self) -> None:
+        """What cannot be learned from pictures that nothing is known of."""
+        loss = self.loss
+        if loss.supervised:
+            raise InputError("data.pictures have no true flow; --set loss.supervised=false")
+        if loss.of_two_frames:
+            raise InputError(f"loss.{loss.of_two_frames[0]} must be 0: data.pictures are no clips")
+        if self.stage == "garment":
+            raise InputError(
+                "stage garment needs garment labels, which data.pictures do not have; train it on "
+                "data.shards and start from it with init"
+            )
+        if self.stage == "joint":
+            for name in ("parse_source", "parse", "parse_coarse"):
+                if getattr(loss, name) > 0:
+                    raise InputError(f"loss.{name} must be 0: data.pictures have no garment labels")
 
 
 def load_config(path: str | os.PathLike[str], settings: Sequence[str] = ()) -> TrainConfig:

@@ -19,6 +19,7 @@ from motion_transfer.synth.dataset import RenderedPairs, ReplayBuffer, make_load
 from motion_transfer.synth.scene import SceneSettings
 from motion_transfer.synth.shards import list_shards, read_shard
 from motion_transfer.training.config import TrainConfig
+from motion_transfer.training.datasets.pictures import PicturePairs
 
 UNUSED = ("uv", "depth")
 _WINDOW = 4  # shards whose samples are mixed
@@ -121,8 +122,13 @@ def batches(
         world_size: processes.
         device: where the batches go.
     """
-    if config.data.shards:
-        samples = ShardSamples(config.data.shards)
+    if config.data.shards or config.data.pictures:
+        samples: ShardSamples | PicturePairs
+        if config.data.shards:
+            samples = ShardSamples(config.data.shards)
+        else:
+            assert config.data.pictures is not None
+            samples = PicturePairs(config.data.pictures)
         order = ShardOrder(
             samples.counts, seed=config.seed, start=start * config.data.batch_size * world_size,
             rank=rank, world_size=world_size,

@@ -110,16 +110,18 @@ class StageNetworks(nn.Module):
 def flow_terms(flow: PoseFlow, pair: Pair, loss: LossConfig) -> dict[str, torch.Tensor]:
     """Terms of PoseFlowNet."""
     full, seen, mask = flow.full()
-    weight = pair.known * (pair.visible + loss.hidden_flow * (1 - pair.visible))
+    body = pair.known if loss.supervised else pair.target.alpha
     terms = {
-        "visibility": losses.binary(seen, pair.visible),
         "mask": losses.binary(mask, pair.target.alpha),
         "mask_overlap": losses.soft_iou(mask, pair.target.alpha),
-        "part": losses.part_entropy(flow.finest.part_logits, pair.target.part[:, ::2, ::2]),
         "residual": flow.finest.residual.abs().mean() / TORSO_PX * 10,
-        "variation": losses.total_variation(full, pair.known),
+        "variation": losses.total_variation(full, body),
     }
     if loss.supervised:
+        weight = pair.known * (pair.visible + loss.hidden_flow * (1 - pair.visible))
+        part = pair.target.part[:, ::2, ::2]
+        terms["visibility"] = losses.binary(seen, pair.visible)
+        terms["part"] = losses.part_entropy(flow.finest.part_logits, part)
         terms["flow"] = losses.end_point_error(full, pair.flow, weight)
         coarse = []
         for level, factor in zip(flow.levels[:2], (8, 4), strict=True):
@@ -127,7 +129,7 @@ def flow_terms(flow: PoseFlow, pair: Pair, loss: LossConfig) -> dict[str, torch.
             coarse.append(factor * losses.end_point_error(level.flow, truth, share))
         terms["flow_coarse"] = torch.stack(coarse).sum()
     if loss.affine > 0:
-        terms["affine"] = losses.local_affine(full, pair.known)
+        terms["affine"] = losses.local_affine(full, body)
     return terms
 
 
@@ -168,15 +170,16 @@ def synthesis_terms(
     """Terms of SynthesisNet without its discriminators."""
     assert outputs.result is not None and outputs.result.picture is not None
     picture, alpha = outputs.result.picture, pair.target.alpha
-    gate = picture.gate.clamp(1e-4, 1 - 1e-4)
     terms = {
         "rgb": losses.l1(picture.rgb, pair.target.rgb, alpha),
         "generated": losses.l1(picture.generated, pair.target.rgb, alpha),
-        "gate": losses.binary(torch.logit(gate), pair.visible, alpha),
         "alpha": losses.binary(picture.alpha, alpha),
         "face": close_up_term(picture.rgb, pair.target, FACE, features),
         "hands": close_up_term(picture.rgb, pair.target, HANDS, features),
     }
+    if loss.supervised:
+        gate = picture.gate.clamp(1e-4, 1 - 1e-4)
+        terms["gate"] = losses.binary(torch.logit(gate), pair.visible, alpha)
     if loss.perceptual > 0 or loss.style > 0:
         assert features is not None
         shown = torch.lerp(torch.full_like(picture.rgb, 0.5), picture.rgb, alpha)

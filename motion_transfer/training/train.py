@@ -30,7 +30,12 @@ from motion_transfer.evaluation.features import mobilenet_v2, vgg16
 from motion_transfer.generator.blocks import count_parameters
 from motion_transfer.generator.networks import PoseFlowNetworks
 from motion_transfer.training import losses
-from motion_transfer.training.batches import Pair, make_pair, random_modalities
+from motion_transfer.training.batches import (
+    Pair,
+    make_pair,
+    make_picture_pair,
+    random_modalities,
+)
 from motion_transfer.training.checkpoints import (
     forget_old,
     latest_checkpoint,
@@ -276,9 +281,11 @@ def _draw_pairs(
 ) -> tuple[Pair, Pair | None, tuple[torch.Tensor, torch.Tensor] | None]:
     """A pair in a random direction; for terms of two frames also the next target and the motion."""
     chance = torch.rand(4, generator=generator).tolist()
-    frames = samples["flow"].shape[1]
     size_hw = config.size
     exact, flip = chance[0] < config.data.exact, chance[1] < 0.5
+    if config.data.pictures:
+        return make_picture_pair(samples, flip=flip, size_hw=size_hw), None, None
+    frames = samples["flow"].shape[1]
     two_frames = config.loss.of_two_frames
     if not two_frames:
         frame = min(int(chance[2] * frames), frames - 1)
@@ -303,7 +310,8 @@ def _draw_modalities(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     batch, device = len(pair.flow), pair.flow.device
     keep = random_modalities(batch, drop=config.data.modality_drop, generator=generator)
-    real = torch.rand(batch, generator=generator) < config.data.part_maps
+    share = 0.0 if config.data.pictures else config.data.part_maps
+    real = torch.rand(batch, generator=generator) < share
     return keep.to(device), real.to(device)
 
 

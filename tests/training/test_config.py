@@ -38,7 +38,7 @@ def test_shipped_files(name) -> None:
         ({"steps": True}, "steps must be int, got True"),
         ({"size": [256]}, "size must be a list of 2 numbers"),
         ({"optim": 3}, "optim is a group of settings, got 3"),
-        ({}, "exactly one of data.assets and data.shards"),
+        ({}, "exactly one of data.assets, data.shards"),
         ({"data": {"shards": "a"}, "size": [100, 100]}, "size must be multiples of 16"),
         ({"data": {"assets": "a"}, "loss": {"temporal": 1.0}}, "data.frames of at least 2"),
     ],

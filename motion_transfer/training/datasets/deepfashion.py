@@ -6,8 +6,9 @@ Image Generation" (CVPR 2019), used by Ren et al., "Deep Image Spatial Transform
 Image Generation" (CVPR 2020) and most papers since: 101,966 pairs to train, 8,570 to test.
 
 Key points are OpenPose's 18 in pixels of a picture of 256 x 176 (height x width), row before
-column; -1 is missing. PATN's scripts call number 14 the left eye; OpenPose's own table of limbs,
-which made the files, joins 16 to the right shoulder, so the right eye and ear come first.
+column; -1 is missing. The neck is the middle of the shoulders and is not kept. PATN's scripts call
+number 14 the left eye; the table of limbs in the program that made the files joins number 16 to
+the right shoulder, so right eye and right ear come first.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from motion_transfer.errors import InputError
-from motion_transfer.generator.canonical import JOINT, JOINTS
+from motion_transfer.pose.skeleton import INDEX
 from motion_transfer.training.datasets.groups import (
     DataSet,
     Group,
@@ -106,7 +107,7 @@ def read_annotation(path: Path) -> dict[str, np.ndarray]:
     """Key points by picture: lines `name: [rows]: [columns]` of 18 numbers.
 
     Returns:
-        Arrays (22, 3) as in `Group.joints`.
+        Arrays (33, 3) as in `Group.joints`.
 
     Raises:
         InputError: a line is of another form, or a coordinate lies outside of 256 x 176.
@@ -141,19 +142,20 @@ def read_annotation(path: Path) -> dict[str, np.ndarray]:
 
 
 def from_openpose(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """18 columns and rows of a 256 x 176 picture to (22, 3) joints as in `Group.joints`.
+    """18 columns and rows of a 256 x 176 picture to (33, 3) joints as in `Group.joints`.
 
-    Hands and toes stay unknown. Without both shoulders and hips nothing is known: the crop hangs
-    on them, and PATN made pairs of no such picture.
+    Hands, feet and mouth stay unknown. Without both shoulders and hips nothing is known: the crop
+    hangs on them, and PATN made pairs of no such picture.
     """
-    joints = np.zeros((len(JOINTS), 3), np.float32)
-    at = [JOINT[name] for name in OPENPOSE_18]
-    joints[at, 0] = (x + 0.5) / ANNOTATED_HW[1]
-    joints[at, 1] = (y + 0.5) / ANNOTATED_HW[0]
-    joints[at, 2] = (x != MISSING_VALUE) & (y != MISSING_VALUE)
-    if not joints[[JOINT[name] for name in TORSO], 2].all():
-        joints[:, 2] = 0
-    joints[joints[:, 2] == 0] = 0
+    found = (x != MISSING_VALUE) & (y != MISSING_VALUE)
+    joints = np.full((len(INDEX), 3), (np.nan, np.nan, 0), np.float32)
+    for number, name in enumerate(OPENPOSE_18):
+        if name != "neck" and found[number]:
+            joints[INDEX[name]] = (
+                (x[number] + 0.5) / ANNOTATED_HW[1], (y[number] + 0.5) / ANNOTATED_HW[0], 1,
+            )  # fmt: skip
+    if not joints[[INDEX[name] for name in TORSO], 2].all():
+        joints[:] = (np.nan, np.nan, 0)
     return joints
 
 

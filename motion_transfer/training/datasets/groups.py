@@ -27,8 +27,8 @@ class Group:
         split: of the whole group.
         pictures: names of its pictures, unique in the data set.
         paths: the pictures' files; one for each, or one video for all.
-        joints: (N, 22, 3) x, y, known for each of `generator.canonical.JOINTS`, as shares of width
-            and height from the edge, where the data set has key points.
+        joints: (N, 33, 3) x, y, confidence in the order of `pose.skeleton.JOINTS`, as shares of
+            width and height from the edge, NaN where unknown; where the data set has key points.
     """
 
     name: str

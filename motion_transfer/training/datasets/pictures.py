@@ -29,7 +29,7 @@ import torch
 from torch.utils.data import Dataset
 
 from motion_transfer.errors import InputError
-from motion_transfer.generator.canonical import JOINTS
+from motion_transfer.pose.skeleton import JOINTS
 from motion_transfer.training.datasets.groups import NamePair, read_pairs
 
 FORMAT_VERSION = 1
@@ -45,8 +45,9 @@ class Picture:
         name: in the data set.
         rgb: (H, W, 3) uint8.
         alpha: (H, W) uint8, the matte.
-        joints: (22, 4) float32 x, y, depth in pixels and 1 where known, of
-            `generator.canonical.JOINTS`; depth is 0 where the data set's key points have none.
+        joints: (33, 4) float32 x, y, depth in pixels and confidence, in the order of
+            `pose.skeleton.JOINTS`; NaN where unknown, such as the depth of a data set's own key
+            points.
     """
 
     name: str
@@ -190,7 +191,7 @@ class PicturePairs(Dataset[dict[str, torch.Tensor]]):
     """A list's pairs by number, as `batches.make_pair` takes them; a few shards stay in memory.
 
     A sample has ``rgb`` (2, 3, H, W) uint8, ``alpha`` (2, 1, H, W) uint8 and ``joints``
-    (2, 22, 4) float32, the source first.
+    (2, 33, 4) float32, the source first.
 
     Args:
         folder: prepared.

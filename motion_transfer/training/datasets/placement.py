@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from motion_transfer.generator.canonical import Pose, fit_crop
+from motion_transfer.generator.canonical import fit_crop, from_blazepose
 
 Fit = Literal["stretch", "contain", "cover", "person"]
 
@@ -61,16 +61,16 @@ def place_picture(
             `person`: as `contain`, but of the canonical crop around the person.
         picture_hw: of the picture.
         size_hw: of the new one.
-        joints: (22, 4) in the picture; only `person` looks at them.
+        joints: (33, 4) as in `pictures.Picture`; only `person` looks at them.
     """
     (old_h, old_w), (new_h, new_w) = picture_hw, size_hw
     across, down = new_w / old_w, new_h / old_h
     if fit == "stretch":
         return Placement((across, down), (new_w, new_h), (0, 0), size_hw)
     if fit == "person":
-        known = torch.from_numpy(joints.astype(np.float32))[None]
-        crop = fit_crop(Pose(known[..., :2], known[..., 2], known[..., 3]), picture_hw,
-                        size_hw=size_hw)  # fmt: skip
+        found = torch.from_numpy(joints)[None]
+        pose = from_blazepose(found[..., :2], found[..., 2], found[..., 3])
+        crop = fit_crop(pose, picture_hw, size_hw=size_hw)
         scale = min(float(crop.scale[0]), 1.0)  # nothing is gained from larger pixels
         centre = (float(crop.centre[0, 0]), float(crop.centre[0, 1]))
     else:

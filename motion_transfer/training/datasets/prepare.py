@@ -24,11 +24,10 @@ import tyro
 
 from motion_transfer.driver import Progress, silent
 from motion_transfer.errors import InputError, NoPersonError
-from motion_transfer.generator.canonical import JOINT, JOINTS, from_blazepose
 from motion_transfer.person.matte import estimate_matte, matte_from_mask, open_u2net
 from motion_transfer.pose.blazepose import BlazePose
 from motion_transfer.pose.people import locate_person
-from motion_transfer.pose.skeleton import INDEX
+from motion_transfer.pose.skeleton import JOINTS
 from motion_transfer.training.datasets.clips import own_videos, tiktok, ubc_fashion
 from motion_transfer.training.datasets.deepfashion import deepfashion
 from motion_transfer.training.datasets.groups import DataSet, Group, write_pairs
@@ -264,7 +263,6 @@ def _make_picture(name: str, rgb: np.ndarray, shares: np.ndarray | None, job: Jo
     place = place_picture(job.fit, size_hw, job.size_hw, joints)
     joints[:, :2] = place.points(joints[:, :2])
     joints[:, 2] *= place.scale_xy[1]
-    joints[joints[:, 3] == 0] = 0
     rgb = place.picture(rgb, fill=255)
     if mask is not None:
         mask = np.clip(place.picture(mask, fill=0), 0, 1)
@@ -272,10 +270,10 @@ def _make_picture(name: str, rgb: np.ndarray, shares: np.ndarray | None, job: Jo
         assert mask is not None
         alpha = matte_from_mask(rgb, mask)
     else:
-        xy, confidence = _as_blazepose(joints)
         alpha = estimate_matte(
-            rgb, person_mask=mask, joints_xy=xy, joints_confidence=confidence, session=_u2net()
-        )
+            rgb, person_mask=mask, joints_xy=joints[:, :2], joints_confidence=joints[:, 3],
+            session=_u2net(),
+        )  # fmt: skip
     alpha = (alpha * 255 + 0.5).astype(np.uint8)
     return Picture(name=name, rgb=rgb, alpha=alpha, joints=joints)
 
@@ -290,31 +288,19 @@ def _find_pose(
     """
     height, width = rgb.shape[:2]
     mask = None
-    joints = np.zeros((len(JOINTS), 4), np.float32)
     if job.pose == "tracker" or job.matte == "fast":
         sample = locate_person(rgb, blazepose=_blazepose())
         mask = sample.mask((height, width))
     if job.pose == "tracker":
-        found = from_blazepose(*(
-            torch.from_numpy(a)[None] for a in (sample.xy, sample.depth, sample.confidence)
-        ))  # fmt: skip
-        joints[:, :2], joints[:, 2], joints[:, 3] = found.xy[0], found.depth[0], found.known[0]
+        joints = np.column_stack([sample.xy, sample.depth, sample.confidence])
     else:
         assert shares is not None
+        joints = np.full((len(JOINTS), 4), np.nan, np.float32)
         joints[:, :2] = shares[:, :2] * (width, height) - 0.5
         joints[:, 3] = shares[:, 2]
     if not joints[:, 3].any():
         raise NoPersonError("no key points of shoulders and hips")
     return joints, mask
-
-
-def _as_blazepose(joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The joints that BlazePose has as well, in its order, for the matte: (33, 2) and (33,)."""
-    xy, confidence = np.zeros((len(INDEX), 2), np.float32), np.zeros(len(INDEX), np.float32)
-    for name, number in JOINT.items():
-        if name in INDEX:
-            xy[INDEX[name]], confidence[INDEX[name]] = joints[number, :2], joints[number, 3]
-    return xy, confidence
 
 
 @functools.cache
