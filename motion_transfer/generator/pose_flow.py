@@ -64,6 +64,8 @@ TOLERANCE_TORSO = 0.06
 """Flows of neighbouring frames that differ by this much hardly count."""
 AGREE_TORSO = 0.1
 """Neighbouring places in the photo that are further apart belong to different limbs."""
+FIRST_LOGIT = 1.5
+"""By how much another photo must show a pixel better: what both show, two of them would blur."""
 _GATE_GAIN = 3.0
 
 
@@ -358,10 +360,10 @@ class PoseFlowGenerator:
             places.append((at - middle) / crop.scale + crop.centre[:, :, None, None])
             found = torch.stack([plan.looked[f][s].slopes for f in frames.tolist()])
             slopes.append(found * (scale / crop.scale)[:, None, None, None])
-        logits = torch.stack([flow.finest.visibility[:, 0] for flow in flows])
-        return Nodes(
-            torch.stack(places).float(), torch.stack(slopes).float(), torch.softmax(4 * logits, 0)
-        )
+        logits = torch.stack([flow.finest.visibility[:, 0] for flow in flows]).float()
+        logits[0] += FIRST_LOGIT
+        shares = torch.softmax(4 * logits, 0)
+        return Nodes(torch.stack(places).float(), torch.stack(slopes).float(), shares)
 
     def _place(self, crop: Crop, box: tuple[int, int, int, int]) -> Place:
         """Where a box of the frame lies in the crop."""
