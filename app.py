@@ -1,6 +1,8 @@
 """The browser app: `python app.py`, then open the address that it prints."""
 
-from motion_transfer.web.animate import build_app
+import sys
+
+from motion_transfer.cli import main
 
 if __name__ == "__main__":
-    build_app().launch(server_name="127.0.0.1")
+    main(["serve", *sys.argv[1:]])

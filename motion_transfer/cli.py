@@ -152,22 +152,18 @@ def _make_app() -> tyro.extras.SubcommandApp:
     from motion_transfer.training.commands import export, train
     from motion_transfer.training.datasets.mvc import mvc_pairs
     from motion_transfer.training.datasets.prepare import prepare
-    from motion_transfer.training.datasets.mvc import mvc_pairs
-    from motion_transfer.training.datasets.prepare import prepare
+    from motion_transfer.web.server import serve
 
     app = tyro.extras.SubcommandApp()
     app.command(_command(transfer, lambda r: f"{r.output}  ({r.num_frames} frames)"))
     app.command(_command(preview, lambda r: f"{r.picture}\n{r.clip}\n{r.joints}"))
     app.command(_command(track, str))
     app.command(name="weights")(_weights)
+    app.command(serve)
     synthetic = tyro.extras.SubcommandApp()
     for function in (commands.sheet, commands.shards, commands.bench, commands.pack):
         synthetic.command(function)
     app.command(synthetic, name="synth", help="Synthetic people: look at them, write, time.")
-    datasets = tyro.extras.SubcommandApp()
-    datasets.command(_command(prepare, str))
-    datasets.command(mvc_pairs)
-    app.command(datasets, name="dataset", help="The field's data sets and own videos, to train on.")
     datasets = tyro.extras.SubcommandApp()
     datasets.command(_command(prepare, str))
     datasets.command(mvc_pairs)
