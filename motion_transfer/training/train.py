@@ -111,7 +111,7 @@ def train(config: TrainConfig, *, features: Features | None = None) -> Path:
         parallel: nn.Module = stage
         if world_size > 1:
             ids = [device.index or 0] if device.type == "cuda" else None
-            parallel = DistributedDataParallel(stage, device_ids=ids, broadcast_buffers=False)
+            parallel = DistributedDataParallel(stage, device_ids=ids)
         stream = batches(config, start=step, rank=rank, world_size=world_size, device=device)
         writer = _tensorboard(config, folder) if rank == 0 else None
         started, first, bad = time.monotonic(), step, 0
