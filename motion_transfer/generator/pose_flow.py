@@ -86,10 +86,12 @@ class Looked(NamedTuple):
     """PoseFlowNet's answer for one frame and one photo.
 
     flow: its levels, batches of one.
+    finest: (4, H/2, W/2) flow, visibility and mask of the finest level.
     slopes: (4, H/2, W/2) of the flow's affine mixture, photo crop for frame crop.
     """
 
     flow: PoseFlow
+    finest: torch.Tensor
     slopes: torch.Tensor
 
 
@@ -286,10 +288,12 @@ class PoseFlowGenerator:
                 flow = self._networks.flow(photo.encoded.flow_features, target, candidates)
                 weights = torch.softmax(flow.finest.part_logits, 1)
                 matrix = candidates.affine.matrix.flatten(2)  # (B, K, 4)
-                slopes = (weights[:, :, None] * matrix[..., None, None]).sum(1)
+                slopes = torch.einsum("bkhw,bkc->bchw", weights, matrix)
+                finest = _stack_level(flow.finest)
                 for k, looked in enumerate(found):
                     levels = [FlowLevel(*(t[k : k + 1] for t in level)) for level in flow.levels]
-                    looked.append(Looked(PoseFlow((levels[0], levels[1], levels[2])), slopes[k]))
+                    each = PoseFlow((levels[0], levels[1], levels[2]))
+                    looked.append(Looked(each, finest[k], slopes[k]))
         plan.looked.update(zip(frames, found, strict=True))
 
     def _smoothed(self, plan: Plan, frames: torch.Tensor, target: PoseMaps) -> list[PoseFlow]:
@@ -302,8 +306,8 @@ class PoseFlowGenerator:
         size_hw = (logits.shape[-2], logits.shape[-1])
         grid = pixel_grid(*size_hw, device=self.device)
         tolerance_px = TOLERANCE_TORSO * TORSO_PX * size_hw[0] / CROP_HW[0]
-        totals = [_stack_level(f.finest) for f in own]  # (B, 4, H/2, W/2)
-        starts = list(totals)
+        starts = [_gather_finest(plan.looked, frames.tolist(), s) for s in range(num_photos)]
+        totals = list(starts)  # (B, 4, H/2, W/2)
         weights = [torch.ones_like(t[:, :1]) for t in totals]
         last = len(plan.crops.scale) - 1
         for step in (s for s in range(-FLOW_RADIUS, FLOW_RADIUS + 1) if s != 0):
@@ -311,7 +315,7 @@ class PoseFlowGenerator:
             bones = skeleton(_frames_of(plan.poses, there))
             motion, _ = mix(part_affine(bones, target.bones), logits, self.crop_hw)
             for s in range(num_photos):
-                other = _stack_level(_gather(plan.looked, there.tolist(), s).finest)
+                other = _gather_finest(plan.looked, there.tolist(), s)
                 carried = sample(other, grid + motion / 2, padding="border")
                 carried = torch.cat([carried[:, :2] + motion / 2, carried[:, 2:]], 1)
                 weight = self.flow_smoothing * agreement(
@@ -460,6 +464,11 @@ def _gather(looked: dict[int, list[Looked]], frames: list[int], photo: int) -> P
         for k in range(3)
     ]
     return PoseFlow((levels[0], levels[1], levels[2]))
+
+
+def _gather_finest(looked: dict[int, list[Looked]], frames: list[int], photo: int) -> torch.Tensor:
+    """(B, 4, H/2, W/2) the same of the finest level alone."""
+    return torch.stack([looked[f][photo].finest for f in frames])
 
 
 def _stack_level(level: FlowLevel) -> torch.Tensor:

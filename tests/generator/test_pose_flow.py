@@ -39,6 +39,9 @@ def generator(
     return PoseFlowGenerator(list(sources), Pretrained(networks, stage), **options)
 
 
+QUICK = {"crop_hw": (128, 96)}
+
+
 def render(made: PoseFlowGenerator, track: PoseTrack, frame: int = 0) -> Rendition:
     plan, _ = made.plan(track, slice(0, len(track)))
     drawn = made.draw(plan, frame, with_flow=True)
@@ -129,15 +132,15 @@ def test_the_face_is_not_stretched(puppet: Source) -> None:
 @pytest.mark.parametrize("stage", ["flow", "joint"])
 def test_blocks_are_bitwise_the_whole(puppet: Source, stage: str) -> None:
     # bug: a seam every 96 frames; a resumed render that differs from a straight one
-    track, made = dance(30), generator(puppet, stage=stage, seed=1)
+    track, made = dance(30), generator(puppet, stage=stage, seed=1, **QUICK)
     plan, _ = made.plan(track, slice(0, 30))
-    straight = [made.draw(plan, k) for k in range(30)]
+    unbroken = [made.draw(plan, k) for k in range(30)]
     state, margin = None, made.margin_frames
     for start, stop in itertools.pairwise((0, 11, 19, 30)):
         first, last = max(0, start - margin), min(30, stop + margin)
         part, state = made.plan(track[first:last], slice(start - first, stop - first), state)
         for k in range(3, stop - start):  # as if the first had been finished before
-            again, before = made.draw(part, k), straight[start + k]
+            again, before = made.draw(part, k), unbroken[start + k]
             assert again is not None and before is not None
             assert again.box_xyxy == before.box_xyxy
             assert torch.equal(again.rgba, before.rgba), start + k
@@ -145,7 +148,7 @@ def test_blocks_are_bitwise_the_whole(puppet: Source, stage: str) -> None:
 
 def test_nobody_there(puppet: Source) -> None:
     # bug: a crash, or a puppet of noise, when there is no pose or it is outside of the picture
-    made = generator(puppet)
+    made = generator(puppet, **QUICK)
     empty = replace(puppet.pose, confidence=np.zeros_like(puppet.pose.confidence))
     away = moved(puppet.pose, (2000, 0), (0, 0), (0, 0), (-1500, 600))
     for track, frame in ((empty, 0), (away, 0), (away, 3)):
@@ -155,7 +158,7 @@ def test_nobody_there(puppet: Source) -> None:
 
 def test_half_out_of_the_picture(puppet: Source) -> None:
     # bug: boxes with negative sides at the picture's edge
-    made = generator(puppet)
+    made = generator(puppet, **QUICK)
     steps = [(float(x), 0.0) for x in np.linspace(0, 500, 20)]
     plan, _ = made.plan(moved(puppet.pose, *steps), slice(0, 20))
     shown = [d for k in range(20) if (d := made.draw(plan, k)) is not None]
@@ -173,7 +176,7 @@ def test_smoothing_calms_the_networks(puppet: Source) -> None:
     trembling = replace(still, xy=(still.xy + rng.normal(0, 2, still.xy.shape)).astype(np.float32))
 
     def flows(**options) -> np.ndarray:
-        made = generator(puppet, **options)
+        made = generator(puppet, **options, **QUICK)
         plan, _ = made.plan(trembling, slice(0, 10))
         found = []
         for k in range(2, 8):
