@@ -143,6 +143,7 @@ def feature_warp(
     target: torch.Tensor,
     flow: torch.Tensor,
     visibility: torch.Tensor,
+    weight: torch.Tensor,
     *,
     hidden_cost: float = 0.3,
 ) -> torch.Tensor:
@@ -155,11 +156,12 @@ def feature_warp(
         source: (B, C, h, w) features of the photo, e.g. of a frozen ImageNet network.
         target: (B, C, h, w) of the target picture.
         flow: (B, 2, h, w) pixels of this size.
-        visibility: (B, 1, h, w) in [0, 1]; zero outside of the person.
+        visibility: (B, 1, h, w) in [0, 1].
+        weight: (B, 1, h, w), the target's person.
         hidden_cost: of a pixel that is said to be hidden.
     """
     cosine = functional.cosine_similarity(warp(source, flow), target, 1, 1e-6)[:, None]
-    return (visibility * (1 - cosine) + (1 - visibility) * hidden_cost).mean()
+    return weighted_mean(visibility * (1 - cosine) + (1 - visibility) * hidden_cost, weight)
 
 
 def sampling_correctness(

@@ -134,17 +134,21 @@ def flow_terms(flow: PoseFlow, pair: Pair, loss: LossConfig) -> dict[str, torch.
 
 
 def unpaired_flow_terms(flow: PoseFlow, pair: Pair, features: Features) -> dict[str, torch.Tensor]:
-    """Flow from pictures alone: warped source features should be the target's, at each scale."""
+    """Flow from pictures alone: warped source features should be the target's, at each scale.
+
+    People are compared over the same grey: a backdrop that shines into the features of an outline
+    would say that nothing matches there.
+    """
     with torch.no_grad():
-        source, target = features(pair.source.rgb), features(pair.target.rgb)
+        source, target = (features(_over_grey(v.rgb, v.alpha)) for v in (pair.source, pair.target))
     terms = []
     for level in flow.levels:
         size = level.flow.shape[-2:]
         here = functional.interpolate(pair.target.alpha, size, mode="area")
-        seen = torch.sigmoid(level.visibility) * here
+        seen = torch.sigmoid(level.visibility)
         for s, t in zip(source, target, strict=True):
             s, t = (functional.interpolate(x.float(), size, mode="bilinear") for x in (s, t))
-            terms.append(losses.feature_warp(s, t, level.flow, seen))
+            terms.append(losses.feature_warp(s, t, level.flow, seen, here))
     return {"feature_warp": torch.stack(terms).mean()}
 
 
@@ -182,14 +186,17 @@ def synthesis_terms(
         terms["gate"] = losses.binary(torch.logit(gate), pair.visible, alpha)
     if loss.perceptual > 0 or loss.style > 0:
         assert features is not None
-        shown = torch.lerp(torch.full_like(picture.rgb, 0.5), picture.rgb, alpha)
-        wanted = torch.lerp(torch.full_like(picture.rgb, 0.5), pair.target.rgb, alpha)
-        ours, theirs = features(shown), features(wanted)
+        ours = features(_over_grey(picture.rgb, alpha))
+        theirs = features(_over_grey(pair.target.rgb, alpha))
         if loss.perceptual > 0:
             terms["perceptual"] = losses.perceptual(ours, theirs)
         if loss.style > 0:
             terms["style"] = losses.style(ours, theirs, alpha)
     return terms
+
+
+def _over_grey(rgb: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
+    return torch.lerp(torch.full_like(rgb, 0.5), rgb, alpha)
 
 
 def close_up_term(

@@ -104,15 +104,21 @@ def test_feature_warp_finds_the_shift() -> None:
     target[..., :10] = source[..., 2:]
     seen = torch.zeros(1, 1, 6, 12)
     seen[..., :10] = 1.0
+    everywhere = torch.ones_like(seen)
     costs = []
     for dx in (2.0, 0.0, -2.0):
         flow = torch.zeros(1, 2, 6, 12)
         flow[:, 0] = dx
-        costs.append(losses.feature_warp(source, target, flow, seen).item())
+        costs.append(losses.feature_warp(source, target, flow, seen, everywhere).item())
         costs.append(losses.sampling_correctness(source, target, flow, seen).item())
     assert costs[0] == pytest.approx(0.3 * 2 / 12, abs=1e-3)  # only the hidden columns
     assert costs[1] == pytest.approx(0.0, abs=1e-3)
     assert costs[0] < min(costs[2], costs[4]) and costs[1] < min(costs[3], costs[5])
+    right = torch.zeros(1, 2, 6, 12)
+    right[:, 0] = 2.0  # bug: what lies outside of the person counts
+    assert losses.feature_warp(source, target, right, seen, seen).item() == pytest.approx(
+        0.0, abs=1e-3
+    )
 
 
 def test_perceptual_and_style() -> None:
