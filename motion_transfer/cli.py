@@ -34,7 +34,7 @@ ALIASES = {
 }
 STAGES = {
     "photo": "Photo", "track": "Tracking", "render": "Rendering", "finish": "Joining, sound",
-    "preview": "Preview", "prepare": "Preparing",
+    "preview": "Preview", "evaluate": "Evaluating", "prepare": "Preparing",
 }  # fmt: skip
 
 
@@ -146,6 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _make_app() -> tyro.extras.SubcommandApp:
+    from motion_transfer.evaluation.commands import evaluate
     from motion_transfer.pipeline import transfer
     from motion_transfer.preview import preview, track
     from motion_transfer.synth import commands
@@ -170,6 +171,7 @@ def _make_app() -> tyro.extras.SubcommandApp:
     app.command(datasets, name="dataset", help="The field's data sets and own videos, to train on.")
     app.command(train)
     app.command(export)
+    app.command(_command(evaluate, str))
     return app
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 
+from motion_transfer.evaluation.config import ClipConfig
 from motion_transfer.generator.articulated import Source
 from motion_transfer.pose.track import PoseTrack
 
@@ -51,7 +51,7 @@ class Case:
         truths: by frame, for each of `frames` and, where known, for the frame after it.
         whole: pictures can be compared as a whole, since the backdrop is the truth's.
         parse: (H, W) uint8 garment labels of the photo.
-        driving: the file that drives.
+        clip: what drives, where it is a file.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Case:
     truths: dict[int, Truth]
     whole: bool
     parse: np.ndarray | None = None
-    driving: Path | None = None
+    clip: ClipConfig | None = None
 
     @property
     def drawn_frames(self) -> list[int]:

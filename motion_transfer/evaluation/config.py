@@ -6,6 +6,7 @@ import dataclasses
 from typing import Literal
 
 from motion_transfer.errors import InputError
+from motion_transfer.evaluation.metrics.published import PUBLISHED
 
 Kind = Literal["truth", "still", "articulated", "pose-flow", "frames", "command"]
 
@@ -75,6 +76,7 @@ class EvaluateConfig:
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     published: tuple[str, ...] = ()  # of fid, inception_score, lpips: their weights must be there
     faces: bool = True  # measure identity by the face, where its model files are there
+    videos: bool = False  # cross: also run `transfer` whole, and look at frames, rate and sound
     pictures: int = 200  # cases whose pictures are kept for the report
     seed: int = 0  # of the bootstrap and of the human comparison
 
@@ -102,8 +104,6 @@ class EvaluateConfig:
                     f"self_clips: the photo of {clip.driving} is one of its frames; "
                     "use cross_clips for another photo"
                 )
-        unknown = set(self.published) - {"fid", "inception_score", "lpips"}
-        if unknown:
-            raise InputError(
-                f"published must be of fid, inception_score, lpips; got {', '.join(sorted(unknown))}"
-            )
+        for name in self.published:
+            if name not in PUBLISHED:
+                raise InputError(f"published must be of {', '.join(PUBLISHED)}; got {name!r}")

@@ -18,12 +18,12 @@ from motion_transfer.evaluation.cases import Case, Truth
 from motion_transfer.evaluation.config import SyntheticConfig
 from motion_transfer.generator.articulated import Source
 from motion_transfer.generator.warp import pixel_grid, sample
-from motion_transfer.media.photo import Photo
 from motion_transfer.person.foreground import estimate_foreground
-from motion_transfer.person.subject import locate
 from motion_transfer.pose.blazepose import BlazePose
+from motion_transfer.pose.people import choose_person, find_people
 from motion_transfer.pose.skeleton import INDEX
 from motion_transfer.pose.track import PoseTrack
+from motion_transfer.pose.tracker import PoseSample, stack_samples
 from motion_transfer.synth.sample import Sample
 from motion_transfer.synth.shards import list_shards, read_shard
 from motion_transfer.synth.tracking import to_blazepose
@@ -38,20 +38,19 @@ _BONES_M = {
 }  # fmt: skip
 
 
-def synthetic_cases(config: SyntheticConfig) -> Iterator[Case]:
-    """The first samples of the shards, one case each.
+def held_out_samples(config: SyntheticConfig) -> Iterator[Sample]:
+    """The first samples of the shards.
 
     Raises:
         FileNotFoundError: there are no shards.
         InputError: there are fewer samples.
     """
-    blazepose = BlazePose() if config.pose == "blazepose" else None
     count = 0
     for path in list_shards(config.shards):
         for sampled in read_shard(path):
             if count == config.num:
                 return
-            yield make_case(sampled, f"{count:05d}", pose=config.pose, blazepose=blazepose)
+            yield sampled
             count += 1
     if count < config.num:
         raise InputError(
@@ -60,9 +59,7 @@ def synthetic_cases(config: SyntheticConfig) -> Iterator[Case]:
         )
 
 
-def make_case(
-    sampled: Sample, name: str, *, pose: str, blazepose: BlazePose | None = None
-) -> Case:
+def make_case(sampled: Sample, name: str, *, pose: str, blazepose: BlazePose | None = None) -> Case:
     """A sample as a case.
 
     Args:
@@ -103,24 +100,8 @@ def make_case(
 def _track(sampled: Sample, pose: str, blazepose: BlazePose | None) -> PoseTrack:
     """Source and targets, (N,), as a track."""
     num, height, width = sampled.alpha.shape
-    if pose == "blazepose":
-        found = []
-        for rgb in sampled.rgb:
-            photo = Photo(rgb=rgb, alpha=None, original_size_hw=(height, width))
-            try:
-                found.append(locate(photo, blazepose=blazepose)[0])
-            except NoPersonError:
-                found.append(None)
-        if found[0] is None:
-            raise NoPersonError(f"{sampled.name}: the tracker finds nobody in the rendered photo")
-        found = [f or _absent(found[0]) for f in found]
-        joined = {
-            n: np.concatenate([getattr(f, n) for f in found])
-            for n in ("xy", "depth", "confidence", "world", "present")
-        }
-        return PoseTrack(
-            **joined, times_seconds=np.arange(num) / float(FPS), fps=FPS, size_hw=(height, width)
-        )
+    if blazepose is not None:
+        return _tracked(sampled, blazepose)
     exact = to_blazepose(sampled.keypoints)
     points = exact if pose == "exact" else to_blazepose(sampled.tracked)
     confidence = np.ones(points.shape[:2], np.float32) if pose == "exact" else points[..., 3]
@@ -133,14 +114,16 @@ def _track(sampled: Sample, pose: str, blazepose: BlazePose | None) -> PoseTrack
     )  # fmt: skip
 
 
-def _absent(track: PoseTrack) -> PoseTrack:
-    """A frame in which nobody was found."""
-    return PoseTrack(
-        xy=np.full_like(track.xy, np.nan), depth=np.full_like(track.depth, np.nan),
-        confidence=np.zeros_like(track.confidence), world=np.full_like(track.world, np.nan),
-        present=np.zeros(1, bool), times_seconds=track.times_seconds, fps=track.fps,
-        size_hw=track.size_hw,
-    )  # fmt: skip
+def _tracked(sampled: Sample, blazepose: BlazePose) -> PoseTrack:
+    """What the tracker finds in each picture on its own."""
+    size_hw = sampled.alpha.shape[1:]
+    samples = []
+    for rgb in sampled.rgb:
+        people = find_people(rgb, blazepose=blazepose, tiles=False)
+        samples.append(choose_person(people).sample if people else PoseSample.absent())
+    if not samples[0].present:
+        raise NoPersonError(f"{sampled.name}: the tracker finds nobody in the rendered photo")
+    return stack_samples(samples, fps=FPS, size_hw=(size_hw[0], size_hw[1]))
 
 
 def _px_per_metre(points: np.ndarray) -> np.ndarray:
@@ -158,7 +141,9 @@ def _motion(sampled: Sample, frame: int) -> tuple[np.ndarray, np.ndarray]:
     """Flow (2, H, W) to the next target and where it is known, by way of the photo."""
     there = torch.from_numpy(sampled.flow[frame].transpose(2, 0, 1).astype(np.float32))[None]
     onward = torch.from_numpy(
-        np.concatenate([sampled.flow_back[frame + 1], sampled.visible_back[frame + 1][..., None]], -1)
+        np.concatenate(
+            [sampled.flow_back[frame + 1], sampled.visible_back[frame + 1][..., None]], -1
+        )
         .transpose(2, 0, 1)
         .astype(np.float32)
     )[None]

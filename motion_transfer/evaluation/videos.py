@@ -12,7 +12,6 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 
@@ -22,6 +21,7 @@ from motion_transfer.evaluation.cases import Case, Truth
 from motion_transfer.evaluation.config import ClipConfig, EvaluateConfig
 from motion_transfer.evaluation.metrics.stability import estimate_flow, flow_agreement
 from motion_transfer.generator.articulated import Source
+from motion_transfer.generator.warp import warp
 from motion_transfer.media.decode import read_frames
 from motion_transfer.media.photo import Photo, read_photo
 from motion_transfer.person.matte import estimate_matte, matte_from_mask
@@ -75,7 +75,7 @@ def self_case(clip: ClipConfig, config: EvaluateConfig, folder: Path) -> Case:
         name=clip_name(clip), protocol="self", photo=rgb,
         source=Source(rgb=subject.rgb, alpha=subject.alpha, pose=subject.pose),
         backdrop=subject.plate, targets=targets, frames=frames, truths=truths, whole=True,
-        driving=Path(clip.driving),
+        clip=clip,
     )  # fmt: skip
 
 
@@ -89,15 +89,13 @@ def cross_case(clip: ClipConfig, config: EvaluateConfig, folder: Path) -> Case:
     _, retargeting = calibrate_driver(
         iter(samples), driver, subject.pose, config.smooth, 1.0, silent
     )
-    targets = retarget(
-        smooth_track(driver.stack(samples), strength=config.smooth), retargeting
-    )
+    targets = retarget(smooth_track(driver.stack(samples), strength=config.smooth), retargeting)
     frames = tuple(f for f in range(0, len(targets), config.every) if targets.present[f])
     return Case(
         name=clip_name(clip), protocol="cross", photo=photo.rgb,
         source=Source(rgb=subject.rgb, alpha=subject.alpha, pose=subject.pose),
         backdrop=subject.plate, targets=targets, frames=frames, truths={}, whole=False,
-        driving=Path(clip.driving),
+        clip=clip,
     )  # fmt: skip
 
 
@@ -193,9 +191,5 @@ def _matte(
 
 def _carried(alpha: np.ndarray, there: np.ndarray, here: np.ndarray) -> np.ndarray:
     """A matte moved from one frame (`here`) onto the next (`there`), whose own is not needed."""
-    flow = estimate_flow(there, here)
-    rows, columns = np.indices(alpha.shape, np.float32)
-    return cv2.remap(
-        alpha, columns + flow[0], rows + flow[1], cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )  # fmt: skip
+    flow = torch.from_numpy(estimate_flow(there, here))[None]
+    return warp(torch.from_numpy(alpha)[None, None], flow, padding="border")[0, 0].numpy()

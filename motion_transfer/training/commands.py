@@ -11,12 +11,14 @@ import yaml
 
 from motion_transfer.training.config import TrainConfig, as_tree, load_config
 
+Settings = Annotated[
+    tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(name="set", metavar="A.B=C")
+]
+
 
 def train(
     config: Annotated[Path, tyro.conf.Positional],
-    settings: Annotated[
-        tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(name="set", metavar="A.B=C")
-    ] = (),
+    settings: Settings = (),
     *,
     dry_run: bool = False,
 ) -> None:

@@ -19,6 +19,7 @@ from motion_transfer.evaluation.metrics.identity import FaceEmbedder, cosine_sim
 from motion_transfer.evaluation.metrics.labels import end_point_error, f1_score, iou, mean_iou
 from motion_transfer.evaluation.metrics.pictures import (
     FIELD_SSIM,
+    distance_of_features,
     feature_distance,
     l1,
     ms_ssim,
@@ -42,6 +43,7 @@ __all__ = [
     "audio_offset_seconds",
     "background_change",
     "cosine_similarity",
+    "distance_of_features",
     "end_point_error",
     "estimate_flow",
     "f1_score",

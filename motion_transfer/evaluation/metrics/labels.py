@@ -5,6 +5,8 @@ Axes: B pictures, H W pixels.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 
 
@@ -33,18 +35,18 @@ def f1_score(
     return 2 * (found & truth).sum(1) / (found.sum(1) + truth.sum(1))
 
 
-def mean_iou(found: torch.Tensor, truth: torch.Tensor, *, num_classes: int) -> torch.Tensor:
-    """Mean intersection over union of the classes that a picture's truth or result shows.
+def mean_iou(found: torch.Tensor, truth: torch.Tensor, *, classes: Iterable[int]) -> torch.Tensor:
+    """Mean intersection over union of those classes that a picture's truth or result shows.
 
     Args:
         found: (B, H, W) integer labels.
         truth: (B, H, W) integer labels.
-        num_classes: labels are below this.
+        classes: the labels that count.
 
     Returns:
         (B,).
     """
-    shares = torch.stack([iou(found == k, truth == k) for k in range(num_classes)])
+    shares = torch.stack([iou(found == k, truth == k) for k in classes])
     return shares.nanmean(0)
 
 

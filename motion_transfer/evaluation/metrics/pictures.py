@@ -5,6 +5,7 @@ Axes: B pictures, H W pixels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -146,13 +147,32 @@ def feature_distance(
         (B,) the mean over the network's stages; NaN where the mask is empty.
     """
     _check(a, b, mask)
-    total = a.new_zeros(len(a))
-    pairs = list(zip(network(a), network(b), strict=True))
-    for x, y in pairs:
+    return distance_of_features(network(a), network(b), mask=mask)
+
+
+def distance_of_features(
+    a: Sequence[torch.Tensor], b: Sequence[torch.Tensor], *, mask: torch.Tensor | None = None
+) -> torch.Tensor:
+    """`feature_distance` of pictures whose features are known.
+
+    Args:
+        a: (B, C, h, w) per stage of the network.
+        b: the same shapes.
+        mask: (B, 1, H, W) weights; None: all pixels.
+
+    Returns:
+        (B,); NaN where the mask is empty.
+    """
+    stages = []
+    for x, y in zip(a, b, strict=True):
         difference = functional.normalize(x) - functional.normalize(y)
-        weights = None if mask is None else functional.adaptive_avg_pool2d(mask, x.shape[-2:])
-        total += _mean(difference.square().sum(1, keepdim=True), weights)
-    return total / len(pairs)
+        weights = (
+            None
+            if mask is None
+            else functional.adaptive_avg_pool2d(mask, (x.shape[-2], x.shape[-1]))
+        )
+        stages.append(_mean(difference.square().sum(1, keepdim=True), weights))
+    return torch.stack(stages).mean(0)
 
 
 def _check(a: torch.Tensor, b: torch.Tensor, mask: torch.Tensor | None) -> None:

@@ -24,6 +24,9 @@ _PACKAGES = {
 _FILES = {"fid": INCEPTION_FILE, "inception_score": INCEPTION_FILE, "lpips": ALEXNET_FILE}
 
 
+PUBLISHED = tuple(_FILES)
+
+
 class Published:
     """One of the field's metrics over a set of pictures, batch by batch; the last batch counts.
 

@@ -63,8 +63,9 @@ def estimate_flow(now: np.ndarray, then: np.ndarray) -> np.ndarray:
         (2, H, W) float32 pixels, from `now` to `then`.
     """
     grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (now, then)]
-    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    flow = search.calc(grey[0], grey[1], None)
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    empty = np.zeros((*grey[0].shape, 2), np.float32)  # what to start from
+    flow = search.calc(grey[0], grey[1], empty)
     return np.ascontiguousarray(flow.transpose(2, 0, 1))
 
 
