@@ -78,6 +78,14 @@ class Source:
     pose: PoseTrack
 
 
+def cut_source(source: Source) -> tuple[dict[str, Layer], Skirt | None]:
+    """See `layers.cut_layers`."""
+    pose = source.pose
+    joints = np.nan_to_num(pose.xy[0]).astype(np.float64)
+    shown = np.isfinite(pose.xy[0, :, 0]) & (pose.confidence[0] >= SEEN_CONFIDENCE)
+    return cut_layers(source.rgb, source.alpha, joints, shown, float(px_per_metre(pose)[0]))
+
+
 class Rendition(NamedTuple):
     """One generated frame, in the box that the person fills.
 
@@ -164,11 +172,8 @@ class ArticulatedGenerator:
         self.device = torch.device(device)
         self.flow_smoothing = flow_smoothing
         self._metre = float(px_per_metre(source.pose)[0])
-        joints = np.nan_to_num(source.pose.xy[0]).astype(np.float64)
-        shown = np.isfinite(source.pose.xy[0, :, 0])
-        shown &= source.pose.confidence[0] >= SEEN_CONFIDENCE
-        self.layers, self._skirt = cut_layers(source.rgb, source.alpha, joints, shown, self._metre)
-        joints = extend_joints(joints)
+        self.layers, self._skirt = cut_source(source)
+        joints = extend_joints(np.nan_to_num(source.pose.xy[0]).astype(np.float64))
         self._joints = torch.tensor(joints, dtype=torch.float32)
         self._front = 1.0 if _facing(joints[None], self._metre)[0] >= 0 else -1.0
         self._textures = {n: _make_texture(layer, self.device) for n, layer in self.layers.items()}

@@ -4,10 +4,12 @@ The flow is known on a grid that is coarser than the frame. Between the grid's n
 simply interpolated: at the border of two limbs that would draw a streak of everything that lies
 between their places in the photo. Each node carries the local affine map of its flow; the nodes
 around a pixel that agree on its place are blended, and where they fall into two camps, the border
-runs where the camps weigh the same, one pixel wide.
+runs where the camps weigh the same, one pixel wide. Each camp looks into the texture of its own
+layer (`atlas.py`).
 
-Alpha is the photo's own matte, carried along, near the outline that the networks give; where no
-photo shows the surface it is that outline itself, as far as there is something to show.
+The copy ends at the photo's own matte, carried along, near the outline that the networks give.
+Under it lies what is painted, as far as that outline: it shows where the gate is closed, and where
+the copy has a hole.
 
 `paste_numba` is one pass over the pixels for CPUs; `paste_torch` is the same on any device.
 
@@ -22,12 +24,14 @@ import numba
 import numpy as np
 import torch
 
+from motion_transfer.generator.atlas import look_up
 from motion_transfer.generator.warp import pixel_grid, sample
 
 OUTSIDE_LOGIT = -4.0
 """Alpha's logit below which a pixel is not drawn at all."""
 BORDER_LOGIT = 2.0
-"""How far outside the networks' outline the photo's matte is still believed, in alpha's logit."""
+"""How far outside the networks' outline the copy may reach, and how far inside of it a hole of the
+copy is filled, in alpha's logit."""
 
 
 class Nodes(NamedTuple):
@@ -36,11 +40,13 @@ class Nodes(NamedTuple):
     positions: (S, 2, H/2, W/2) where in the photo a node looks, (x, y) pixels of the photo.
     slopes: (S, 4, H/2, W/2) photo pixels for a pixel of the frame: dx/dx, dx/dy, dy/dx, dy/dy.
     shares: (S, H/2, W/2) how much of each photo is shown; their sum is 1.
+    layers: (S, H/2, W/2) int64 the layer whose texture the node looks into.
     """
 
     positions: torch.Tensor
     slopes: torch.Tensor
     shares: torch.Tensor
+    layers: torch.Tensor
 
 
 class Place(NamedTuple):
@@ -69,16 +75,21 @@ class Place(NamedTuple):
 
 
 def paste_torch(
-    maps: torch.Tensor, nodes: Nodes, photos: torch.Tensor, painted: torch.Tensor, place: Place
+    maps: torch.Tensor,
+    nodes: Nodes,
+    pixels: torch.Tensor,
+    boxes: torch.Tensor,
+    painted: torch.Tensor,
+    place: Place,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw a box of the frame.
 
     Args:
         maps: (2, H, W) logit of alpha, and the gate in [0, 1].
         nodes: flow into the photos.
-        photos: (S, 4, H', W') colour (not multiplied by alpha) and matte, in [0, 1].
-        painted: (4, h, w) colour times weight, and the weight: what is shown where the gate is
-            closed; where the weight is 0 that is the copy too.
+        pixels: (N, 4) in [0, 1] of an `Atlas`.
+        boxes: (S, L, 5) of the atlas.
+        painted: (4, h, w) colour times weight, and the weight: what lies under the copy.
         place: of the box.
 
     Returns:
@@ -93,52 +104,60 @@ def paste_torch(
     first = torch.minimum(node.floor(), limit - 1)
     share = node - first  # (2, h, w)
     corners = [(dx, dy) for dy in (0, 1) for dx in (0, 1)]
-    weights = torch.stack([
-        (share[0] if dx else 1 - share[0]) * (share[1] if dy else 1 - share[1])
-        for dx, dy in corners
-    ])  # (4, h, w)  # fmt: skip
-    index = torch.stack([
-        (first[1] + dy).long() * half_hw[1] + (first[0] + dx).long() for dx, dy in corners
-    ])  # fmt: skip
+    weights = torch.stack(
+        [
+            (share[0] if dx else 1 - share[0]) * (share[1] if dy else 1 - share[1])
+            for dx, dy in corners
+        ]
+    )  # (4, h, w)
+    index = torch.stack(
+        [(first[1] + dy).long() * half_hw[1] + (first[0] + dx).long() for dx, dy in corners]
+    )
     copied, where = torch.zeros(4, *place.size_hw, device=at.device), None
-    for s in range(len(photos)):
+    for s in range(len(boxes)):
         here = nodes.positions[s].flatten(1)[:, index].transpose(0, 1)  # (4, 2, h, w)
         slope = nodes.slopes[s].flatten(1)[:, index].transpose(0, 1)
-        away = torch.stack([
-            torch.stack([share[0] - dx, share[1] - dy]) * place.node_px for dx, dy in corners
-        ])  # fmt: skip
+        away = torch.stack(
+            [torch.stack([share[0] - dx, share[1] - dy]) * place.node_px for dx, dy in corners]
+        )
         x = here[:, 0] + slope[:, 0] * away[:, 0] + slope[:, 1] * away[:, 1]
         y = here[:, 1] + slope[:, 2] * away[:, 0] + slope[:, 3] * away[:, 1]
-        ahead, behind, lead = _camps(torch.stack([x, y], 1), weights, place)
-        colour = sample(photos[s : s + 1], ahead[None], padding="border")[0]
-        other = sample(photos[s : s + 1], behind[None], padding="border")[0]
+        camps = _camps(torch.stack([x, y], 1), weights, place)
+        layers = nodes.layers[s].flatten()[index]  # (4, h, w)
+        colour, other = (
+            look_up(pixels, boxes[s], layers.gather(0, leader)[0], xy)
+            for xy, leader in ((camps.ahead, camps.leader), (camps.behind, camps.second))
+        )
         part = (nodes.shares[s].flatten()[index] * weights).sum(0)
-        copied = copied + part * (other + lead * (colour - other))
-        where = ahead if where is None else where
+        copied = copied + part * (other + camps.lead * (colour - other))
+        where = camps.ahead if where is None else where
     assert where is not None
     outline = torch.sigmoid(place.sharpness * logit)
     border = torch.sigmoid(place.sharpness * (logit + BORDER_LOGIT))
-    rest = 1 - gate
-    alpha = gate * copied[3] * border + rest * outline * torch.maximum(copied[3], painted[3])
-    colour = copied[:3] * (gate + rest * (1 - painted[3])) + rest * painted[:3]
-    drawn = torch.cat([colour * alpha, alpha[None], gate[None]])
-    return drawn * (logit >= OUTSIDE_LOGIT), where
+    inner = torch.sigmoid(place.sharpness * (logit - BORDER_LOGIT * gate))
+    copy = copied[3] * (gate * border + (1 - gate) * (1 - painted[3]) * outline)
+    drawn = torch.cat([copied[:3], torch.ones_like(gate[None])]) * copy
+    drawn = drawn + (1 - copy) * inner * painted
+    return torch.cat([drawn, gate[None]]) * (logit >= OUTSIDE_LOGIT), where
 
 
-def _camps(
-    places: torch.Tensor, weights: torch.Tensor, place: Place
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Blend the nodes that agree.
+class _Camps(NamedTuple):
+    """The nodes around a pixel, as those that agree and the others (the same if there are none).
 
-    Args:
-        places: (4, 2, h, w) photo positions.
-        weights: (4, h, w).
-        place: of the box.
-
-    Returns:
-        The stronger camp's position (2, h, w), the other nodes' (the same if there are none), and
-        the share (h, w) of the stronger camp.
+    ahead, behind: (2, h, w) their positions in the photo.
+    leader, second: (1, h, w) the strongest node of each.
+    lead: (h, w) share of the first camp.
     """
+
+    ahead: torch.Tensor
+    behind: torch.Tensor
+    leader: torch.Tensor
+    second: torch.Tensor
+    lead: torch.Tensor
+
+
+def _camps(places: torch.Tensor, weights: torch.Tensor, place: Place) -> _Camps:
+    """Sort the nodes (4, 2, h, w) of weights (4, h, w)."""
     gap = ((places[:, None] - places[None]) ** 2).sum(2)  # (4, 4, h, w)
     near = (gap < place.agree_px**2).to(weights.dtype)
     support = (near * weights).sum(1)  # (4, h, w)
@@ -149,22 +168,33 @@ def _camps(
     ahead = (members[:, None] * places).sum(0) / mass
     behind = (others[:, None] * places).sum(0) / rest.clamp_min(1e-6)
     split = rest > 1e-6
-    behind = torch.where(split, behind, ahead)
     lead = ((mass - 0.5) * place.node_px + 0.5).clamp(0, 1)
-    return ahead, behind, torch.where(split, lead, torch.ones_like(lead))
+    strongest = members.argmax(0, keepdim=True)
+    return _Camps(
+        ahead,
+        torch.where(split, behind, ahead),
+        strongest,
+        torch.where(split, others.argmax(0, keepdim=True), strongest),
+        torch.where(split, lead, torch.ones_like(lead)),
+    )
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _look_up(photo, x, y):  # type: ignore[no-untyped-def]
-    """Four channels of (H, W, 4) uint8 at a position, bilinear."""
-    one = np.float32(1)
-    rows, columns = photo.shape[0], photo.shape[1]
-    x = min(max(x, np.float32(0)), np.float32(columns - 1))
-    y = min(max(y, np.float32(0)), np.float32(rows - 1))
-    i, j = min(int(y), rows - 2), min(int(x), columns - 2)
+def _look_up(pixels, box, x, y):  # type: ignore[no-untyped-def]
+    """`atlas.look_up` for one pixel: four channels, 0 to 255."""
+    zero, one = np.float32(0), np.float32(1)
+    x, y = x - np.float32(box[1]), y - np.float32(box[2])
+    height, width = box[3], box[4]
+    if not (x > -1 and y > -1 and x < width and y < height):
+        return zero, zero, zero, zero
+    x = min(max(x, zero), np.float32(width - 1))
+    y = min(max(y, zero), np.float32(height - 1))
+    i, j = int(y), int(x)
     u, v = x - np.float32(j), y - np.float32(i)
     a, b, c, d = (one - u) * (one - v), u * (one - v), (one - u) * v, u * v
-    p, q, r, t = photo[i, j], photo[i, j + 1], photo[i + 1, j], photo[i + 1, j + 1]
+    top, bottom = box[0] + i * width, box[0] + min(i + 1, height - 1) * width
+    right = min(j + 1, width - 1)
+    p, q, r, t = pixels[top + j], pixels[top + right], pixels[bottom + j], pixels[bottom + right]
     return (
         a * p[0] + b * q[0] + c * r[0] + d * t[0],
         a * p[1] + b * q[1] + c * r[1] + d * t[1],
@@ -181,7 +211,9 @@ def paste_numba(
     positions: np.ndarray,
     slopes: np.ndarray,
     shares: np.ndarray,
-    photos: np.ndarray,
+    layers: np.ndarray,
+    pixels: np.ndarray,
+    boxes: np.ndarray,
     painted: np.ndarray,
     start_xy: tuple[float, float],
     scale: float,
@@ -197,7 +229,9 @@ def paste_numba(
         positions: (S, H/2, W/2, 2) float32.
         slopes: (S, H/2, W/2, 4) float32.
         shares: (S, H/2, W/2) float32.
-        photos: (S, H', W', 4) uint8.
+        layers: (S, H/2, W/2) int64.
+        pixels: (N, 4) uint8 of an `Atlas`.
+        boxes: (S, L, 5) int64 of it.
         painted: (h, w, 4) float32.
         start_xy: see `Place`, as all that follow.
         scale: see there.
@@ -209,6 +243,7 @@ def paste_numba(
     node_rows, node_columns = shares.shape[1], shares.shape[2]
     node_px = np.float32(2 / scale)
     limit = np.float32(agree_px * agree_px)
+    sharp, outside = np.float32(sharpness), np.float32(BORDER_LOGIT)
     px, py = np.empty(4, np.float32), np.empty(4, np.float32)
     weight = np.empty(4, np.float32)
     for y in range(canvas.shape[0]):
@@ -238,7 +273,7 @@ def paste_numba(
             weight[0], weight[1] = (one - vx) * (one - vy), vx * (one - vy)
             weight[2], weight[3] = (one - vx) * vy, vx * vy
             red, green, blue, matte = zero, zero, zero, zero
-            for s in range(photos.shape[0]):
+            for s in range(boxes.shape[0]):
                 share = zero
                 for k in range(4):
                     iy_k, ix_k = jy + k // 2, jx + k % 2
@@ -257,19 +292,29 @@ def paste_numba(
                     if support > most:
                         leader, most = k, support
                 ahead_x, ahead_y, behind_x, behind_y, rest = zero, zero, zero, zero, zero
+                strongest, second = np.float32(-1), np.float32(-1)
+                first_layer, second_layer = 0, 0
                 for k in range(4):
                     if (px[k] - px[leader]) ** 2 + (py[k] - py[leader]) ** 2 < limit:
                         ahead_x += weight[k] * px[k]
                         ahead_y += weight[k] * py[k]
+                        if weight[k] > strongest:
+                            strongest = weight[k]
+                            first_layer = layers[s, jy + k // 2, jx + k % 2]
                     else:
                         behind_x += weight[k] * px[k]
                         behind_y += weight[k] * py[k]
                         rest += weight[k]
+                        if weight[k] > second:
+                            second = weight[k]
+                            second_layer = layers[s, jy + k // 2, jx + k % 2]
                 ahead_x, ahead_y = ahead_x / most, ahead_y / most
-                e, f, g, h = _look_up(photos[s], ahead_x, ahead_y)
+                e, f, g, h = _look_up(pixels, boxes[s, first_layer], ahead_x, ahead_y)
                 lead = (most - half) * node_px + half
                 if rest > np.float32(1e-6) and lead < one:
-                    e2, f2, g2, h2 = _look_up(photos[s], behind_x / rest, behind_y / rest)
+                    e2, f2, g2, h2 = _look_up(
+                        pixels, boxes[s, second_layer], behind_x / rest, behind_y / rest
+                    )
                     lead = max(lead, zero)
                     e, f = e2 + lead * (e - e2), f2 + lead * (f - f2)
                     g, h = g2 + lead * (g - g2), h2 + lead * (h - h2)
@@ -278,14 +323,14 @@ def paste_numba(
                 if s == 0 and where.shape[0] > 0:
                     where[y, x, 0], where[y, x, 1] = ahead_x, ahead_y
             byte = np.float32(1 / 255)
-            outline = one / (one + np.exp(-np.float32(sharpness) * logit))
-            border = one / (one + np.exp(-np.float32(sharpness) * (logit + BORDER_LOGIT)))
             over = painted[y, x]
-            matte *= byte
-            alpha = gate * matte * border + (one - gate) * outline * max(matte, over[3])
-            keep = (gate + (one - gate) * (one - over[3])) * byte
-            canvas[y, x, 0] = alpha * (red * keep + (one - gate) * over[0])
-            canvas[y, x, 1] = alpha * (green * keep + (one - gate) * over[1])
-            canvas[y, x, 2] = alpha * (blue * keep + (one - gate) * over[2])
-            canvas[y, x, 3] = alpha
+            outline = one / (one + np.exp(-sharp * logit))
+            border = one / (one + np.exp(-sharp * (logit + outside)))
+            inner = one / (one + np.exp(-sharp * (logit - outside * gate)))
+            copy = matte * byte * (gate * border + (one - gate) * (one - over[3]) * outline)
+            under = (one - copy) * inner
+            canvas[y, x, 0] = copy * byte * red + under * over[0]
+            canvas[y, x, 1] = copy * byte * green + under * over[1]
+            canvas[y, x, 2] = copy * byte * blue + under * over[2]
+            canvas[y, x, 3] = copy + under * over[3]
             canvas[y, x, 4] = gate

@@ -28,7 +28,9 @@ from motion_transfer.generator.articulated import (
     PuppetState,
     Rendition,
     Source,
+    cut_source,
 )
+from motion_transfer.generator.atlas import LAYER_OF_PART, make_atlas
 from motion_transfer.generator.canonical import (
     CROP_HW,
     TORSO_PX,
@@ -183,11 +185,12 @@ class PoseFlowGenerator:
             self._puppet = ArticulatedGenerator(
                 sources[0], device=device, flow_smoothing=flow_smoothing
             )
-        pixels = _stack_photos(sources)
-        self._pixels = pixels
+        cut = [self._puppet.layers] if self._puppet is not None else [cut_source(sources[0])[0]]
+        cut += [cut_source(source)[0] for source in sources[1:]]
+        self._atlas = make_atlas(sources, cut, filled=self._puppet is not None)
         if self.device.type != "cpu":
-            moved = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2)
-            self._pixels_torch = moved.float() / 255
+            self._pixels = torch.from_numpy(self._atlas.pixels).to(self.device).float() / 255
+            self._boxes = torch.from_numpy(self._atlas.boxes).to(self.device)
 
     def plan(
         self, targets: PoseTrack, wanted: slice, state: PuppetState | None = None
@@ -354,7 +357,8 @@ class PoseFlowGenerator:
         """The flows as places in the photos; the second axis is the frame."""
         height, width = self.crop_hw
         scale = plan.crops.scale[frames].to(self.device)
-        places, slopes = [], []
+        places, slopes, layers = [], [], []
+        member = functional.one_hot(torch.tensor(LAYER_OF_PART, device=self.device)).float()
         for s, (photo, flow) in enumerate(zip(self._photos, flows, strict=True)):
             half = flow.finest.flow
             grid = pixel_grid(half.shape[-2], half.shape[-1], device=self.device)
@@ -364,10 +368,14 @@ class PoseFlowGenerator:
             places.append((at - middle) / crop.scale + crop.centre[:, :, None, None])
             found = torch.stack([plan.looked[f][s].slopes for f in frames.tolist()])
             slopes.append(found * (scale / crop.scale)[:, None, None, None])
+            parts = torch.softmax(flow.finest.part_logits, 1)
+            layers.append(torch.einsum("bkhw,kl->blhw", parts, member).argmax(1))
         logits = torch.stack([flow.finest.visibility[:, 0] for flow in flows]).float()
         logits[0] += FIRST_LOGIT
         shares = torch.softmax(4 * logits, 0)
-        return Nodes(torch.stack(places).float(), torch.stack(slopes).float(), shares)
+        return Nodes(
+            torch.stack(places).float(), torch.stack(slopes).float(), shares, torch.stack(layers)
+        )
 
     def _place(self, crop: Crop, box: tuple[int, int, int, int]) -> Place:
         """Where a box of the frame lies in the crop."""
@@ -423,7 +431,8 @@ class PoseFlowGenerator:
             canvas, where, drawn.maps.permute(1, 2, 0).contiguous().numpy(),
             nodes.positions.permute(0, 2, 3, 1).contiguous().numpy(),
             nodes.slopes.permute(0, 2, 3, 1).contiguous().numpy(),
-            nodes.shares.contiguous().numpy(), self._pixels,
+            nodes.shares.contiguous().numpy(), nodes.layers.contiguous().numpy(),
+            self._atlas.pixels, self._atlas.boxes,
             painted.permute(1, 2, 0).contiguous().numpy(), place.start_xy, place.scale,
             place.agree_px, place.sharpness,
         )  # fmt: skip
@@ -432,7 +441,7 @@ class PoseFlowGenerator:
     def _paste_device(
         self, drawn: Drawn, painted: torch.Tensor, place: Place, with_flow: bool
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        return paste_torch(drawn.maps, drawn.nodes, self._pixels_torch, painted, place)
+        return paste_torch(drawn.maps, drawn.nodes, self._pixels, self._boxes, painted, place)
 
 
 def _pose(track: PoseTrack, confidence: np.ndarray) -> Pose:
@@ -524,14 +533,3 @@ def _crop_picture(picture: np.ndarray, crop: Crop, size_hw: tuple[int, int]) -> 
     image = torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255
     inside = crop_image(image[:, 3:], moved, size_hw)
     return torch.cat([crop_image(image[:, :3], moved, size_hw, padding="border"), inside], 1)
-
-
-def _stack_photos(sources: Sequence[Source]) -> np.ndarray:
-    """(S, H', W', 4) uint8 colour and matte, in the size of the largest."""
-    size_hw = np.max([source.alpha.shape for source in sources], 0)
-    stack = np.zeros((len(sources), *size_hw, 4), np.uint8)
-    for pixels, source in zip(stack, sources, strict=True):
-        height, width = source.alpha.shape
-        pixels[:height, :width, :3] = source.rgb
-        pixels[:height, :width, 3] = np.round(source.alpha * 255).astype(np.uint8)
-    return stack

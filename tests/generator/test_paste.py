@@ -20,7 +20,7 @@ def nodes(dx: np.ndarray | float, dy: np.ndarray | float, *, zoom: float, num: i
     slopes[:, 0] = slopes[:, 3] = 1
     return Nodes(
         torch.tensor(np.repeat(at[None], num, 0)).float(), torch.tensor(slopes).float(),
-        torch.full((num, *NODE_HW), 1 / num),
+        torch.full((num, *NODE_HW), 1 / num), torch.zeros(num, *NODE_HW).long(),
     )  # fmt: skip
 
 
@@ -34,17 +34,21 @@ def both(
     maps: torch.Tensor, at: Nodes, photos: np.ndarray, painted: torch.Tensor, where: Place
 ) -> tuple[np.ndarray, np.ndarray]:
     """(h, w, 5) drawn and (h, w, 2) places, by the fused loop and by torch, which must agree."""
+    height, width = photos.shape[1:3]
+    pixels = np.concatenate([np.zeros((1, 4), np.uint8), photos.reshape(-1, 4)])
+    boxes = np.array([[[1 + s * height * width, 0, 0, height, width]] for s in range(len(photos))])
     canvas = np.empty((*where.size_hw, 5), np.float32)
     found = np.empty((*where.size_hw, 2), np.float32)
     paste_numba(
         canvas, found, maps.permute(1, 2, 0).contiguous().numpy(),
         at.positions.permute(0, 2, 3, 1).contiguous().numpy(),
-        at.slopes.permute(0, 2, 3, 1).contiguous().numpy(), at.shares.numpy(), photos,
+        at.slopes.permute(0, 2, 3, 1).contiguous().numpy(), at.shares.numpy(), at.layers.numpy(), pixels, boxes,
         painted.permute(1, 2, 0).contiguous().numpy(), where.start_xy, where.scale,
         where.agree_px, where.sharpness,
     )  # fmt: skip
-    pixels = torch.from_numpy(photos).permute(0, 3, 1, 2).float() / 255
-    drawn, there = paste_torch(maps, at, pixels, painted, where)
+    drawn, there = paste_torch(
+        maps, at, torch.from_numpy(pixels).float() / 255, torch.from_numpy(boxes), painted, where
+    )
     shown = canvas[..., 3] > 0
     assert np.abs(drawn.permute(1, 2, 0).numpy() - canvas).max() < 2e-3
     assert np.abs(there.permute(1, 2, 0).numpy() - found)[shown].max(initial=0) < 0.02

@@ -85,7 +85,7 @@ def test_the_photos_own_pose_gives_the_photo(puppet: Source) -> None:
     inside = puppet.alpha > 0.99
     assert np.abs(straight(drawn) - puppet.rgb)[inside].mean() < 0.5
     # untrained, the outline is that of soft capsules
-    assert drawn[..., 3][inside].mean() > 0.95 and np.quantile(drawn[..., 3][inside], 0.01) > 0.6
+    assert drawn[..., 3][inside].mean() > 0.92 and np.quantile(drawn[..., 3][inside], 0.01) > 0.6
     assert drawn[..., 3][puppet.alpha < 0.01].mean() < 0.005
 
 
