@@ -133,7 +133,13 @@ class Job:
             "answer": {k: v for k, v in self.answer.items() if k != "skeleton"},
             "settings": self.arguments.get("settings", {}),
             "files": list_files(self),
+            "has_dance_video": has_video(self),
         }  # fmt: skip
+
+
+def has_video(job: Job) -> bool:
+    """Whether the dance is of a kind that browsers play."""
+    return Path(str(job.arguments.get("dance", ""))).suffix in (".mp4", ".webm", ".m4v")
 
 
 def list_files(job: Job) -> list[str]:

@@ -6,7 +6,9 @@
 | `GET /jobs/ID` | state and progress |
 | `POST /jobs/ID/cancel`, `/retry`, `/again?format=webm` | acts on it |
 | `GET /jobs/ID/files/NAME` | one of its files; `?download=1` under a good name |
+| `GET /jobs/ID/dance` | the driving video |
 | `GET /batches/ID`, `GET /batches/ID/zip` | the jobs of a batch, their results |
+| `POST /live/start`, `/live/KEY/step`, `/live/KEY/stop` | pictures of a webcam, and back |
 | `GET /health`, `GET /metrics` | for monitoring |
 """
 
@@ -29,18 +31,21 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 import motion_transfer
+from motion_transfer.errors import InputError
 from motion_transfer.web.access import check_origin, client_of
-from motion_transfer.web.jobs import Job, safe_name
+from motion_transfer.web.jobs import Job, has_video, safe_name
 from motion_transfer.web.limits import Refused, wrong_setting
 from motion_transfer.web.service import Service
+from motion_transfer.web.tasks import LIVE
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 MEDIA_TYPES = {
-    ".mp4": "video/mp4", ".webm": "video/webm", ".mov": "video/quicktime", ".gif": "image/gif",
-    ".jpg": "image/jpeg", ".png": "image/png", ".json": "application/json",
+    ".mp4": "video/mp4", ".m4v": "video/mp4", ".webm": "video/webm", ".mov": "video/quicktime",
+    ".gif": "image/gif", ".jpg": "image/jpeg", ".png": "image/png", ".json": "application/json",
     ".npz": "application/octet-stream",
 }  # fmt: skip
 RETRY_SECONDS = "30"
+UNUSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 def make_routes(service: Service) -> list[Route]:
@@ -54,11 +59,12 @@ def make_routes(service: Service) -> list[Route]:
                 if request.method == "POST":
                     check_origin(request)
                 return await endpoint(request)
-            except Refused as error:
-                service.metrics.refused(error.status)
+            except InputError as error:
+                status = error.status if isinstance(error, Refused) else UNUSABLE
+                service.metrics.refused(status)
                 busy = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
-                headers = {"Retry-After": RETRY_SECONDS} if error.status in busy else None
-                return JSONResponse({"error": str(error)}, error.status, headers=headers)
+                headers = {"Retry-After": RETRY_SECONDS} if status in busy else None
+                return JSONResponse({"error": str(error)}, status, headers=headers)
 
         return answer
 
@@ -122,9 +128,42 @@ def make_routes(service: Service) -> list[Route]:
         job = _job(request)
         path = store.path(job, request.path_params["name"])
         media_type = MEDIA_TYPES.get(path.suffix, "application/octet-stream")
+        if path.name == LIVE:  # is replaced all the time: its size may have changed when it is sent
+            return Response(await run_in_threadpool(path.read_bytes), media_type=media_type)
         if "download" in request.query_params:
             return FileResponse(path, media_type=media_type, filename=_download_name(job, path))
         return FileResponse(path, media_type=media_type)
+
+    async def dance(request: Request) -> Response:
+        job = _job(request)
+        if not has_video(job):
+            raise Refused(HTTPStatus.NOT_FOUND, "the dance is no video that a browser shows")
+        path = Path(job.arguments["dance"])
+        return FileResponse(path, media_type=MEDIA_TYPES[path.suffix])
+
+    async def live_start(request: Request) -> Response:
+        photo = store.get(request.query_params.get("photo", "")).arguments.get("photo")
+        if photo is None:
+            raise wrong_setting("photo: this job has none")
+        session = await run_in_threadpool(
+            service.live.start, Path(photo), request.query_params.get("background", "original")
+        )
+        return JSONResponse({"session": session}, HTTPStatus.CREATED)
+
+    async def live_step(request: Request) -> Response:
+        try:
+            seconds = float(request.query_params.get("seconds", ""))
+        except ValueError as error:
+            raise wrong_setting("seconds must be a number") from error
+        made = await run_in_threadpool(
+            service.live.step, request.path_params["id"], await request.body(), seconds
+        )
+        headers = {"X-State": made["state"], "X-Seconds": f"{made['seconds']:.4f}"}
+        return Response(made["picture"], media_type="image/jpeg", headers=headers)
+
+    async def live_stop(request: Request) -> Response:
+        await run_in_threadpool(service.live.stop, request.path_params["id"])
+        return JSONResponse({})
 
     async def batch(request: Request) -> Response:
         jobs = store.batch(request.path_params["id"])
@@ -152,6 +191,10 @@ def make_routes(service: Service) -> list[Route]:
             ("POST", "/jobs/{id}/retry", retry),
             ("POST", "/jobs/{id}/again", again),
             ("GET", "/jobs/{id}/files/{name}", file),
+            ("GET", "/jobs/{id}/dance", dance),
+            ("POST", "/live/start", live_start),
+            ("POST", "/live/{id}/step", live_step),
+            ("POST", "/live/{id}/stop", live_stop),
             ("GET", "/batches/{id}", batch),
             ("GET", "/batches/{id}/zip", batch_zip),
         )

@@ -128,9 +128,10 @@ def running(
     from starlette.middleware.authentication import AuthenticationMiddleware
 
     from motion_transfer.web.access import BasicAuth, Guard, ask_for_password
+    from motion_transfer.web.components import read_asset
     from motion_transfer.web.jobs import JobStore
     from motion_transfer.web.metrics import Metrics
-    from motion_transfer.web.page import HEAD, THEME, build_page, read_asset
+    from motion_transfer.web.page import HEAD, THEME, build_page
     from motion_transfer.web.routes import make_routes
     from motion_transfer.web.service import Service
 
@@ -168,6 +169,7 @@ def running(
     finally:
         if page is not None:
             page.close(verbose=False)
+        service.live.close()
         store.close()
 
 

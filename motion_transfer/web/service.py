@@ -10,6 +10,7 @@ from typing import Any, get_args
 import motion_transfer
 from motion_transfer.web.jobs import Job, JobStore
 from motion_transfer.web.limits import Refused, wrong_setting
+from motion_transfer.web.live_room import LiveRoom
 from motion_transfer.web.metrics import Metrics
 from motion_transfer.web.settings import FORMATS, PICTURE, Settings
 
@@ -28,6 +29,7 @@ class Service:
     def __init__(self, store: JobStore, metrics: Metrics, device: str = "auto") -> None:
         self.store = store
         self.metrics = metrics
+        self.live = LiveRoom(device)
         self._device = device
 
     def animate(
@@ -89,8 +91,9 @@ class Service:
         )  # fmt: skip
 
     def animate_all(
-        self, client: str, photos: list[Path], dances: list[Path], settings: Mapping[str, Any]
-    ) -> str:
+        self, client: str, photos: list[Path], dances: list[Path], settings: Mapping[str, Any],
+        *, picture: Path | None = None,
+    ) -> str:  # fmt: skip
         """Queue every photo with every dance; all or none.
 
         Returns:
@@ -104,7 +107,9 @@ class Service:
         try:
             for photo in photos:
                 for dance in dances:
-                    made.append(self.animate(client, photo, dance, settings, batch=batch))
+                    made.append(
+                        self.animate(client, photo, dance, settings, picture=picture, batch=batch)
+                    )
         except Refused:
             for job in made:
                 self.store.cancel(job)

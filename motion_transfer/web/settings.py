@@ -28,21 +28,21 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Format = "mp4"
-    start: float = Field(0.0, ge=0)
+    start: float = Field(default=0.0, ge=0)
     end: float | None = None
-    fps: str = Field("source", max_length=20)
-    person: str = Field("largest", max_length=40)
-    source_person: str = Field("largest", max_length=40)
+    fps: str = Field(default="source", max_length=20)
+    person: str = Field(default="largest", max_length=40)
+    source_person: str = Field(default="largest", max_length=40)
     preset: Literal["fast", "hd"] = "fast"
-    background: str = Field("original", max_length=40)
-    smooth: float = Field(0.5, ge=0, le=1)
-    travel: float = Field(1.0, ge=0, le=1)
-    scale: float = Field(1.0, ge=0.2, le=4)
+    background: str = Field(default="original", max_length=40)
+    smooth: float = Field(default=0.5, ge=0, le=1)
+    travel: float = Field(default=1.0, ge=0, le=1)
+    scale: float = Field(default=1.0, ge=0.2, le=4)
     shift: tuple[float, float] = (0.0, 0.0)
     matte: Literal["u2net", "fast"] = "u2net"
     audio: bool = True
     side_by_side: bool = False
-    seed: int = Field(0, ge=0, lt=2**31)
+    seed: int = Field(default=0, ge=0, lt=2**31)
     joints: dict[str, tuple[float, float] | None] = Field(default_factory=dict)
 
     @classmethod

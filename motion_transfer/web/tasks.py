@@ -7,6 +7,7 @@ plain data. Heavy imports happen inside, so that checking an upload starts in a 
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import time
@@ -22,7 +23,10 @@ from motion_transfer.errors import InputError, MediaError
 from motion_transfer.web.limits import too_large, wrong_type
 
 if TYPE_CHECKING:  # what comes with them takes seconds
+    from PIL import Image
+
     from motion_transfer.driver import Progress
+    from motion_transfer.live import LivePuppet
     from motion_transfer.pipeline import Device
 
 RESULT = "result"  # stem of a render's output
@@ -35,6 +39,8 @@ NUM_THUMBS = 8
 THUMB_HEIGHT = 72
 MAX_PLOT_POINTS = 600
 PLAYER_FPS = 15  # at most, of the skeleton that the page plays
+MAX_WEBCAM_SIDE = 1280
+_LIVE: dict[str, LivePuppet] = {}  # of this process: what its live session moves
 
 
 def check(
@@ -63,6 +69,17 @@ def check(
 
 
 def _check_picture(path: Path, max_megapixels: int) -> None:
+    with _open_picture(path, path.name) as image:
+        width, height = image.size
+    if width * height > max_megapixels * 1_000_000:
+        raise too_large(
+            f"{path.name}: a photo may have {max_megapixels} megapixels here, got {width}x{height};"
+            " scale it down first"
+        )
+
+
+def _open_picture(file: Path | io.BytesIO, name: str) -> Image.Image:
+    """A picture of which only the header has been read."""
     import pillow_heif
     from PIL import Image, UnidentifiedImageError
 
@@ -72,19 +89,13 @@ def _check_picture(path: Path, max_megapixels: int) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as image:  # reads the header
-                width, height = image.size
+            return Image.open(file, formats=FORMATS)
     except Image.DecompressionBombError as error:
-        raise too_large(f"{path.name}: {error}") from error
+        raise too_large(f"{name}: {error}") from error
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         raise wrong_type(
-            f"{path.name}: a photo must be an image file (JPEG, PNG, WebP, HEIC, AVIF, TIFF)"
+            f"{name}: a photo must be an image file (JPEG, PNG, WebP, HEIC, AVIF, TIFF)"
         ) from error
-    if width * height > max_megapixels * 1_000_000:
-        raise too_large(
-            f"{path.name}: a photo may have {max_megapixels} megapixels here, got {width}x{height};"
-            " scale it down first"
-        )
 
 
 def _dance_seconds(path: Path) -> float:
@@ -281,6 +292,37 @@ def inspect_track(folder: Path, report: Progress, *, dance: str) -> dict[str, An
     return inspect(track, MAX_PLOT_POINTS) | {"skeleton": skeleton(track)}
 
 
+def live_open(
+    folder: Path, report: Progress, *, photo: str, background: str, device: str
+) -> dict[str, Any]:  # fmt: skip
+    """Make the puppet that `live_step` moves; it stays in this process."""
+    from motion_transfer.live import LivePuppet
+    from motion_transfer.media.photo import read_photo
+    from motion_transfer.pipeline import resolve_device
+
+    del folder
+    report("photo", 0, 1)
+    _LIVE["puppet"] = LivePuppet(
+        read_photo(photo, max_side=LIVE_SIDE), background=background, device=resolve_device(device)
+    )
+    report("photo", 1, 1)
+    return {}
+
+
+def live_step(
+    folder: Path, report: Progress, *, picture: bytes, seconds: float
+) -> dict[str, Any]:  # fmt: skip
+    """One picture of the webcam, JPEG; `picture` of the answer is the moved person, JPEG."""
+    del folder, report
+    with _open_picture(io.BytesIO(picture), "webcam") as image:
+        if max(image.size) > MAX_WEBCAM_SIDE:
+            raise too_large(f"webcam: at most {MAX_WEBCAM_SIDE} pixels wide, got {image.size}")
+        rgb = np.asarray(image.convert("RGB"))
+    frame = _LIVE["puppet"].step(rgb, seconds)
+    _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
+    return {"picture": jpeg.tobytes(), "state": frame.state, "seconds": frame.seconds}
+
+
 def skeleton(track: Any) -> dict[str, Any]:
     """A track as the page's player takes it: rate, size, bones, and rounded key points.
 
@@ -357,4 +399,6 @@ TASKS: dict[str, Callable[..., dict[str, Any]]] = {
     "animate": animate,
     "track": make_track,
     "inspect": inspect_track,
+    "live_open": live_open,
+    "live_step": live_step,
 }
