@@ -70,6 +70,8 @@ def write_mvc(folder: Path, *, products: int = 40) -> Path:
         for view in ((0, 1, 2, 3, 4, 5) if product else (0,))
     ]  # fmt: skip
     entries += [{**entries[k], "productId": 9999} for k in (2, 3)]  # pictures of another product
+    again = entries[8]["image_url_4x"].replace("/i/", "/i/z")
+    entries.append({**entries[8], "image_url_4x": again})  # a view that was taken twice
     (folder / "images").mkdir(parents=True)
     (folder / "mvc_info.json").write_text(json.dumps(entries))
     return folder

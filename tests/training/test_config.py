@@ -23,7 +23,7 @@ def test_resolved_options_read_back(tmp_path) -> None:
     assert load_config(path) == config
 
 
-@pytest.mark.parametrize("name", ["tiny", "base"])
+@pytest.mark.parametrize("name", ["tiny", "base", "deepfashion"])
 def test_shipped_files(name) -> None:
     assert load_config(f"configs/{name}.yaml").name == name
 

@@ -5,7 +5,8 @@ Liu, Chen and Chen, "MVC: A Dataset for View-Invariant Clothing Retrieval and At
 needs nothing but the official `mvc_info.json`, so that everybody gets the same list:
 
 1. A group is one product in one colour (`productId`, `colourId`) and holds one picture for each of
-   the views 0 to 3 (`viewId`), the first in the file; other views show details.
+   the views 0 to 3 (`viewId`; others show details): of several the one whose name comes first. A
+   picture of two products belongs to the one that comes first.
 2. Products are ordered by the SHA-256 of `seed:productId`. The first tenth is the test split, so
    that no garment is in both, in whatever colour.
 3. All ordered pairs of two pictures of a group are pairs. Test pairs are ordered by the SHA-256 of
@@ -84,17 +85,14 @@ def read_groups(path: Path, images: Path) -> list[Group]:
         raise InputError(f"{path} is not JSON: {error}") from error
     if not isinstance(entries, list):
         raise InputError(f"{path} must be a list of pictures, got {type(entries).__name__}")
+    rows = sorted({_row(entry, number, path) for number, entry in enumerate(entries)})
     views: dict[tuple[str, str], dict[int, str]] = {}
     taken: set[str] = set()
-    for number, entry in enumerate(entries):
-        product, colour, view, link = _fields(entry, number, path)
-        name = PurePosixPath(urlsplit(link).path).name
+    for product, colour, view, name in rows:
         if view not in VIEWS or not name or name in taken:
-            continue  # details; pictures without a link; one picture under two products
-        found = views.setdefault((product, colour), {})
-        if view not in found:
-            found[view] = name
-            taken.add(name)
+            continue
+        taken.add(name)
+        views.setdefault((product, colour), {}).setdefault(view, name)
     splits = split_products({product for product, _ in views})
     groups = []
     for (product, colour), found in sorted(views.items()):
@@ -147,14 +145,16 @@ def _read(group: Group) -> Iterator[np.ndarray | str]:
     return read_files(group.paths, max_side=MAX_SIDE)
 
 
-def _fields(entry: Any, number: int, path: Path) -> tuple[str, str, int, str]:
+def _row(entry: Any, number: int, path: Path) -> tuple[str, str, int, str]:
+    """Product, colour, view and picture's name ("" without a link)."""
     if not isinstance(entry, dict) or any(name not in entry for name in _FIELDS):
         raise InputError(
             f"{path}: picture {number} must have {', '.join(_FIELDS)}; get the file from {SOURCE}"
         )
     product, colour, view, link = (entry[name] for name in _FIELDS)
     try:
-        return str(product), str(colour), int(view), str(link).strip().strip('"')
+        name = PurePosixPath(urlsplit(str(link).strip().strip('"')).path).name
+        return str(product), str(colour), int(view), name
     except (TypeError, ValueError) as error:
         raise InputError(f"{path}: picture {number}: viewId: {error}") from error
 
