@@ -146,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _make_app() -> tyro.extras.SubcommandApp:
-    from motion_transfer.evaluation.commands import evaluate
+    from motion_transfer.evaluation.commands import evaluate, tally
     from motion_transfer.pipeline import transfer
     from motion_transfer.preview import preview, track
     from motion_transfer.synth import commands
@@ -172,6 +172,7 @@ def _make_app() -> tyro.extras.SubcommandApp:
     app.command(train)
     app.command(export)
     app.command(_command(evaluate, str))
+    app.command(tally)
     return app
 
 

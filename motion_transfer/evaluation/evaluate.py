@@ -33,6 +33,7 @@ from motion_transfer.evaluation.report import write_report
 from motion_transfer.evaluation.results import PHOTO, TRUTH, Result, Store, slug
 from motion_transfer.evaluation.synthetic import held_out_samples, make_case
 from motion_transfer.evaluation.videos import clip_name, cross_case, self_case
+from motion_transfer.evaluation.vote import write_vote_page
 from motion_transfer.pose.blazepose import BlazePose
 from motion_transfer.training.config import as_tree
 
@@ -50,7 +51,7 @@ def evaluate(config: EvaluateConfig, *, progress: Progress | None = None) -> Pat
 
     Returns:
         The report, `index.html` in the run folder; `results.json`, `results.csv` and `frames.csv`
-        lie beside it.
+        lie beside it, and `vote.html` for people to judge.
 
     Raises:
         InputError: something given cannot be used.
@@ -90,6 +91,7 @@ def evaluate(config: EvaluateConfig, *, progress: Progress | None = None) -> Pat
         kept[entry.protocol] = kept.get(entry.protocol, 0) + 1
         done += len(renderers)
         show("evaluate", done, total)
+    write_vote_page(store, config)
     return write_report(store, config)
 
 

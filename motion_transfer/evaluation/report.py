@@ -64,10 +64,10 @@ def write_report(store: Store, config: EvaluateConfig) -> Path:
         if own:
             protocols[protocol] = _tables(own, store, config)
     summary = {"version": __version__, "config": as_tree(config), "protocols": protocols}
-    _write(store.folder / "results.json", json.dumps(without_nan(summary), indent=1))
+    write_text(store.folder / "results.json", json.dumps(without_nan(summary), indent=1))
     _write_csv(store.folder / "results.csv", results)
     _write_frames_csv(store.folder / "frames.csv", results)
-    page = _template().render(
+    page = open_template("report.html").render(
         name=config.name, version=__version__, reference=config.reference, generators=order,
         colours=dict(zip(order, _COLOURS * len(order), strict=False)), metrics=METRICS,
         config=yaml.safe_dump(as_tree(config), sort_keys=False),
@@ -82,7 +82,7 @@ def write_report(store: Store, config: EvaluateConfig) -> Path:
         ],
     )  # fmt: skip
     path = store.folder / "index.html"
-    _write(path, page)
+    write_text(path, page)
     return path
 
 
@@ -212,11 +212,11 @@ def _row(
     cells = [
         {"label": label, "picture": picture}
         for label, name, at in (("photo", PHOTO, 0), ("truth", TRUTH, frame))
-        if (picture := _picture(store, chosen, name, at))
+        if (picture := embed_picture(store, chosen, name, at))
     ]
     for generator in order:
         own = next((r for r in results if r.case == chosen.case and r.generator == generator), None)
-        picture = _picture(store, chosen, generator, frame)
+        picture = embed_picture(store, chosen, generator, frame)
         if own is not None and picture and not (generator == "truth" and len(cells) == 2):
             value = own.frames.get(frame, {}).get(metric, float("nan"))
             cells.append({"label": f"{generator} {value:.3g}", "picture": picture})
@@ -234,10 +234,10 @@ def _clips(
             continue
         rows = []
         for label, name in (("truth", TRUTH), *((g, g) for g in order if g != "truth")):
-            cells = [_picture(store, result, name, frame) for frame in frames]
+            cells = [embed_picture(store, result, name, frame) for frame in frames]
             if any(cells):
                 rows.append({"label": label, "cells": cells})
-        photo = _picture(store, result, PHOTO, 0)
+        photo = embed_picture(store, result, PHOTO, 0)
         clips.append({"case": result.case, "photo": photo, "frames": frames, "rows": rows})
     del results
     return clips
@@ -250,8 +250,8 @@ def _kept_frames(result: Result, store: Store) -> list[int]:
     ]  # fmt: skip
 
 
-def _picture(store: Store, result: Result, name: str, frame: int) -> str | None:
-    """A kept picture as a data address."""
+def embed_picture(store: Store, result: Result, name: str, frame: int) -> str | None:
+    """A kept picture of a result's case as a data address; None where it was not kept."""
     path = store.picture_path(result.protocol, result.case, name, frame)
     if not path.is_file():
         return None
@@ -285,14 +285,16 @@ def _write_rows(path: Path, header: list[str], rows: Iterable[list[Any]]) -> Non
     os.replace(temporary, path)
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a file; it appears whole or not at all."""
     temporary = path.with_suffix(".new")
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
 
 
-def _template() -> jinja2.Template:
-    text = (resources.files(__package__) / "templates" / "report.html").read_text("utf-8")
+def open_template(name: str) -> jinja2.Template:
+    """A page of this package, to be filled in; everything put into it is escaped."""
+    text = (resources.files(__package__) / "templates" / name).read_text("utf-8")
     return jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         text
     )
