@@ -91,7 +91,7 @@ def train(config: TrainConfig, *, features: Features | None = None) -> Path:
         torch.manual_seed(config.seed)
         networks = PoseFlowNetworks(**as_tree(config.model))
         if config.init:
-            networks.load_state_dict(load_initial(config.init))
+            start_from(networks, load_initial(config.init))
         stage = StageNetworks(networks, stage=config.stage, precision=config.precision)
         stage.to(device=device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         features = features or load_features(config, device)
@@ -195,7 +195,7 @@ def try_batch(config: TrainConfig, *, features: Features | None = None) -> dict[
     torch.manual_seed(config.seed)
     networks = PoseFlowNetworks(**as_tree(config.model))
     if config.init:
-        networks.load_state_dict(load_initial(config.init))
+        start_from(networks, load_initial(config.init))
     stage = StageNetworks(networks, stage=config.stage, precision=config.precision).to(device)
     generator = torch.Generator().manual_seed(config.seed)
     samples = next(batches(config, start=0, rank=0, world_size=1, device=device))
@@ -204,6 +204,24 @@ def try_batch(config: TrainConfig, *, features: Features | None = None) -> dict[
         outputs = stage(pair.source, pair.target, *_draw_modalities(pair, config, generator))
         terms = losses.add_up(_terms(outputs, pair, config, features), _weights(config))
     return {name: float(value) for name, value in terms.items()}
+
+
+def start_from(networks: PoseFlowNetworks, weights: Tensors) -> None:
+    """Take over weights; a network of other widths (the next stage's, say) starts anew.
+
+    Raises:
+        InputError: PoseFlowNet, which all others stand on, has other widths.
+    """
+    for name, network in networks.named_children():
+        own = network.state_dict()
+        theirs = {n: t for n, t in weights.items() if n.startswith(f"{name}.")}
+        theirs = {n.removeprefix(f"{name}."): t for n, t in theirs.items()}
+        if {n: t.shape for n, t in own.items()} == {n: t.shape for n, t in theirs.items()}:
+            network.load_state_dict(theirs)
+        elif name == "flow":
+            raise InputError("init: model.flow_widths must be those of the weights to start from")
+        else:
+            log.info("%s has other widths than in the weights to start from: it starts anew", name)
 
 
 def load_features(config: TrainConfig, device: torch.device) -> Features | None:

@@ -152,6 +152,18 @@ def test_a_run_starts_from_exported_weights(tmp_path, shards) -> None:
     assert same and all(same)
 
 
+def test_a_network_of_other_widths_starts_anew(tmp_path, shards) -> None:
+    train(make_config(tmp_path, shards, name="flow", steps=1))
+    wider = ModelConfig(**{**puppets.SMALL, "garment_widths": (12, 20, 28)})
+    on = make_config(tmp_path, shards, name="on", steps=1, init=str(tmp_path / "flow"),
+                     stage="garment", model=wider)  # fmt: skip
+    after, before = load_trained(train(on)).weights, load_trained(tmp_path / "flow").weights
+    assert all(torch.equal(after[n], t) for n, t in before.items() if n.startswith("flow."))
+    other = ModelConfig(**{**puppets.SMALL, "flow_widths": (12, 20, 28, 36)})
+    with pytest.raises(InputError, match="flow_widths must be those"):
+        train(dataclasses.replace(on, name="no", model=other))
+
+
 def test_no_part_of_a_checkpoint_is_too_large_to_carry(tmp_path, shards, monkeypatch) -> None:
     monkeypatch.setattr(checkpoints, "PART_BYTES", 40_000)
     done = train(make_config(tmp_path, shards, steps=1))
