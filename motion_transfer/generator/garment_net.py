@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from motion_transfer.generator.blocks import (
     activate,
+    concat,
     conv,
     double,
     double_features,
@@ -187,7 +188,7 @@ class GarmentNet(nn.Module):
         def join(level: int, *others: torch.Tensor) -> torch.Tensor:
             features, visible = merged[level]
             here = functional.interpolate(mask, features.shape[-2:], mode="area")
-            return torch.cat([features, *others, torch.tanh(visible / 4), torch.tanh(here / 4)], 1)
+            return concat(features, *others, torch.tanh(visible / 4), torch.tanh(here / 4))
 
         y8 = self.decode_8(activate(self.join_8(join(0, p8))))
         y4 = self.decode_4(activate(self.join_4(join(1, p4, double_features(y8)))))

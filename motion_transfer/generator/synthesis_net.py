@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from motion_transfer.generator.blocks import (
     activate,
+    concat,
     conv,
     double,
     double_features,
@@ -157,7 +158,7 @@ class SynthesisNet(nn.Module):
 
         def join(level: int, *others: torch.Tensor) -> torch.Tensor:
             features, visible = merged(level)
-            return torch.cat([features, *others, torch.tanh(visible / 4)], 1)
+            return concat(features, *others, torch.tanh(visible / 4))
 
         y8 = activate(self.join_8(join(0, k8)))
         y16 = self.decode_16(activate(self.down_16(y8)))
@@ -190,10 +191,11 @@ class SynthesisNet(nn.Module):
         shorter = self.code(code.transpose(1, 2)[..., None]).float()[..., 0]  # (B, 32, P)
         body = torch.cat([torch.zeros_like(parse[:, :1]), parse[:, 1:]], 1)
         body = body / body.sum(1, keepdim=True).clamp_min(1e-4)
-        return (
-            (shorter[..., None, None] * parse[:, None]).sum(2),
-            (colour.transpose(1, 2)[..., None, None] * body[:, None]).sum(2),
-        )
+        with torch.autocast(parse.device.type, enabled=False):  # not rounded to 8 bits
+            return (
+                torch.einsum("bcp,bphw->bchw", shorter, parse),
+                torch.einsum("bpc,bphw->bchw", colour, body),
+            )
 
 
 def _copy(
