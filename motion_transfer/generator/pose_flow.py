@@ -68,7 +68,7 @@ AGREE_TORSO = 0.1
 """Neighbouring places in the photo that are further apart belong to different limbs."""
 FIRST_LOGIT = 1.5
 """By how much another photo must show a pixel better: what both show, two of them would blur."""
-_GATE_GAIN = 3.0
+_GATE_GAIN, _GATE_LEAST = 12.0, 0.25
 
 
 class Drawn(NamedTuple):
@@ -350,7 +350,7 @@ class PoseFlowGenerator:
         seen = torch.stack([f[1] for f in full]).amax(0)
         # visibility is that of the person: outside of the outline it says nothing
         given = torch.sigmoid(seen) / torch.sigmoid(mask).clamp_min(1e-3)
-        gate = torch.sigmoid(2 * _GATE_GAIN * (given - 0.5))
+        gate = torch.sigmoid(_GATE_GAIN * (given - _GATE_LEAST))
         return mask, gate, None
 
     def _nodes(self, plan: Plan, frames: torch.Tensor, flows: list[PoseFlow]) -> Nodes:
