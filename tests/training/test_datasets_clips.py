@@ -81,6 +81,18 @@ def test_own_videos_in_folders(tmp_path) -> None:
     assert len(data.pairs["train"]) == 4 and len(data.pairs["test"]) == 1
 
 
+def test_no_frame_is_taken_twice(tmp_path) -> None:
+    # bug: a short clip is asked for more frames than it has, and pairs show no motion at all
+    write_clip(tmp_path / "a.mp4", levels(3))
+    data = own_videos(tmp_path, frames=7)
+    found = list(data.read(data.groups[0]))
+    grey = [int(picture.mean()) for picture in found if not isinstance(picture, str)]
+    assert grey == pytest.approx([0, 12, 24], abs=3)
+    assert set(p for p in found if isinstance(p, str)) == {
+        "the same picture as the frame before it"
+    }  # fmt: skip
+
+
 def test_a_damaged_video_leaves_reasons(tmp_path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"no video")
     data = own_videos(tmp_path, frames=3)

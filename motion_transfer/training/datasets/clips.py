@@ -55,6 +55,15 @@ def _make(
 
 
 def _read(group: Group) -> Iterator[np.ndarray | str]:
+    """Frames, but none twice: a pair of equal pictures would flatter every generator."""
+    before: np.ndarray | str = ""
+    for frame in _read_frames(group):
+        same = not isinstance(frame, str) and np.array_equal(frame, before)
+        yield "the same picture as the frame before it" if same else frame
+        before = frame
+
+
+def _read_frames(group: Group) -> Iterator[np.ndarray | str]:
     """Frames from the middle of their shares of the clip, at most 1280 pixels on a side."""
     (path,), num = group.paths, len(group.pictures)
     try:

@@ -69,8 +69,8 @@ class Job(NamedTuple):
 
 def prepare(
     kind: Annotated[Kind, tyro.conf.Positional],
-    folder: Annotated[str | Path, tyro.conf.Positional],
-    output: str | Path,
+    folder: Annotated[str | Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")],
+    output: Annotated[str | Path, tyro.conf.arg(metavar="PATH", aliases=("-o",))],
     *,
     size: tuple[int, int] | None = None,
     fit: Fit | None = None,
