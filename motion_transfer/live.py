@@ -3,8 +3,7 @@
     picture ──> track_frame ──> One-Euro ──> retarget ──> plan, draw ──> over the plate
 
 The first second measures the dancer against the photo (`calibrate`); until then the photo stands
-still. Smoothing is causal: the One-Euro filter on the key points, and the generator's flows carried
-from picture to picture.
+still. Smoothing is causal: the One-Euro filter on the key points.
 """
 
 from __future__ import annotations
@@ -75,7 +74,9 @@ class LivePuppet:
         assert backdrop is not None  # the two kinds without one are refused above
         self._backdrop = backdrop
         self._puppet = ArticulatedGenerator(
-            Source(rgb=subject.rgb, alpha=subject.alpha, pose=subject.pose), device=device
+            Source(rgb=subject.rgb, alpha=subject.alpha, pose=subject.pose),
+            device=device,
+            flow_smoothing=0.0,  # needs the next pictures, and One-Euro is enough
         )
         self._filter = OneEuro()
         self._filtered: OneEuroState | None = None

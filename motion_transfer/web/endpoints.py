@@ -22,8 +22,8 @@ def add_endpoints(service: Service) -> None:
     """Add them to the page that is being built; none of their widgets is shown."""
     calls = _Endpoints(service)
     with gr.Row(visible=False):
-        photo = gr.File(label="photo", file_types=["image"])
-        dance = gr.File(label="dance: a video or a pose track", file_types=["video", ".npz"])
+        photo = gr.File(label="photo")
+        dance = gr.File(label="dance: a video or a pose track")
         library = gr.Textbox(label="library: instead of dance, the name of a shipped one")
         settings = gr.JSON(label="settings: as of transfer, and format", value={})
         job_id = gr.Textbox(label="job_id")
@@ -49,6 +49,11 @@ def add_endpoints(service: Service) -> None:
             )  # fmt: skip
 
 
+def refusal(error: InputError) -> gr.Error:
+    """The error that reaches the client, without a traceback in the server's log."""
+    return gr.Error(str(error), print_exception=False)
+
+
 class _Endpoints:
     """What is called; errors reach the client with their words."""
 
@@ -64,7 +69,7 @@ class _Endpoints:
             job = self._submit(request, photo, dance, library, settings)
             return self._files(self._wait(job, progress))
         except InputError as error:
-            raise gr.Error(str(error)) from error
+            raise refusal(error) from error
 
     def submit(
         self, request: gr.Request, photo: str | None, dance: str | None, library: str,
@@ -74,7 +79,7 @@ class _Endpoints:
         try:
             job = self._submit(request, photo, dance, library, settings)
         except InputError as error:
-            raise gr.Error(str(error)) from error
+            raise refusal(error) from error
         return self._service.store.describe(job)
 
     def job(self, job_id: str) -> dict[str, Any]:
@@ -93,14 +98,14 @@ class _Endpoints:
         try:
             job = self._service.again(client_of(request), self._get(job_id), form)
         except InputError as error:
-            raise gr.Error(str(error)) from error
+            raise refusal(error) from error
         return self._service.store.describe(job)
 
     def result(self, job_id: str) -> list[str]:
         """Result and sidecar of a job that is done."""
         job = self._get(job_id)
         if job.state != "done" or "sidecar" not in job.answer:
-            raise gr.Error(f"job {job_id} has no result: it is {job.state}")
+            raise refusal(wrong_setting(f"job {job_id} has no result: it is {job.state}"))
         return self._files(job)
 
     def track(
@@ -116,7 +121,7 @@ class _Endpoints:
             )
             return self._files(self._wait(job, progress))[0]
         except InputError as error:
-            raise gr.Error(str(error)) from error
+            raise refusal(error) from error
 
     def dances(self) -> list[str]:
         """Names of the shipped dances."""
@@ -137,7 +142,7 @@ class _Endpoints:
         try:
             return self._service.store.get(job_id)
         except InputError as error:
-            raise gr.Error(str(error)) from error
+            raise refusal(error) from error
 
     def _wait(self, job: Job, progress: gr.Progress) -> Job:
         """Until it is done.

@@ -40,7 +40,9 @@ class TracksTab:
                 self.demo = gr.Button("Try the demo dance", size="sm")
                 with gr.Row():
                     self.start = gr.Number(0, label="Start, seconds", minimum=0)
-                    self.end = gr.Number(None, label="End, seconds", minimum=0)
+                    self.end = gr.Number(
+                        0, label="End, seconds; 0 is the end of the video", minimum=0
+                    )
                 self.person = gr.Textbox(
                     "largest", label="Who", info="largest, a number from the left, or x,y"
                 )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -61,3 +64,55 @@ def finish() -> Callable[..., dict]:
         raise AssertionError(f"not finished: {job}")
 
     return wait
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """Debian's Chromium, headless, with a camera that shows a test picture."""
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    if executable is None:
+        pytest.skip("no chromium here; on Debian: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        browser = play.chromium.launch(
+            executable_path=executable,
+            args=["--no-sandbox", "--use-fake-device-for-media-stream",
+                  "--use-fake-ui-for-media-stream"],
+        )  # fmt: skip
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Any, server: Running) -> Iterator[Callable[..., Any]]:
+    """Open the app: open_page(path, **context options); fails on errors in its console.
+
+    `MOTION_TRANSFER_SCREENSHOTS`, a folder, gets a picture of every page when its test ends.
+    """
+    pages, errors, foreign = [], [], []
+
+    def make(path: str = "", **options: Any) -> Any:
+        context = chromium.new_context(**({"viewport": {"width": 1280, "height": 900}} | options))
+        page = context.new_page()
+        page.set_default_timeout(90_000)
+        page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("request", lambda r: foreign.append(r.url) if is_foreign(r.url) else None)
+        page.goto(server.address + path)
+        page.wait_for_selector("#render")
+        pages.append(page)
+        return page
+
+    def is_foreign(url: str) -> bool:
+        return not url.startswith((server.address, "data:", "blob:"))
+
+    yield make
+    if folder := os.environ.get("MOTION_TRANSFER_SCREENSHOTS"):
+        test = os.environ["PYTEST_CURRENT_TEST"].partition("::")[2].partition(" ")[0]
+        for number, page in enumerate(pages):
+            page.screenshot(path=f"{folder}/{test}-{number}.png", full_page=True)
+    for page in pages:
+        page.context.close()
+    assert errors == []
+    assert foreign == []  # nothing is asked of another server

@@ -69,10 +69,10 @@ function drawDone(job) {
   const isPicture = output.endsWith(".gif");
   const result = isPicture
     ? make("img", { src: file(output), alt: "The result" })
-    : make("video", { src: file(output), controls: true, loop: true, playsinline: true, "aria-label": "The result" });
+    : make("video", { src: file(output), poster: file("live.jpg"), preload: "auto", controls: true, loop: true, playsinline: true, "aria-label": "The result" });
   const row = make("div", { class: "mt-pair" }, make("figure", {}, result, make("figcaption", {}, "Result")));
   if (!isPicture && job.has_dance_video) {
-    const dance = make("video", { src: `jobs/${id}/dance`, muted: true, playsinline: true, "aria-label": "The driving video" });
+    const dance = make("video", { src: `jobs/${id}/dance`, preload: "auto", muted: true, playsinline: true, "aria-label": "The driving video" });
     dance.muted = true;
     const figure = make("figure", {}, dance, make("figcaption", {}, "Dance"));
     dance.addEventListener("error", () => figure.remove());  // a track, or a codec of another time
@@ -130,7 +130,10 @@ function follow(wanted) {
 }
 
 const initial = props.value || (KEPT && new URL(location.href).searchParams.get("job"));
-if (initial) follow(initial);
+if (initial) {
+  follow(initial);
+  setTimeout(() => element.scrollIntoView({ block: "start" }), 500);  // after the page is laid out
+}
 watch("value", () => {
   if (!props.value) return;
   follow(props.value);
