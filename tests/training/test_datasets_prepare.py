@@ -222,7 +222,8 @@ def test_a_picture_without_a_person_is_left_out(networks, tmp_path) -> None:
     clips = tmp_path / "clips"
     clips.mkdir()
     write_clip(clips / "a.mp4", dance_frames(9))
-    write_clip(clips / "b.mp4", [np.full((240, 180, 3), grey, np.uint8) for grey in (90, 160)])
+    greys = range(40, 200, 20)
+    write_clip(clips / "b.mp4", [np.full((240, 180, 3), grey, np.uint8) for grey in greys])
     out = prepare("videos", clips, tmp_path / "out", size=(128, 96), frames=2, matte="fast")
     reasons = {entry.name: entry.reason for entry in Prepared(out).left_out}
     assert set(reasons) == {"b.mp4/0000", "b.mp4/0001"}
