@@ -60,11 +60,11 @@ class AnimateTab:
                     self.track_file = gr.UploadButton(
                         "Upload a pose track", file_types=[".npz"], size="sm"
                     )
+                self.dance_note = gr.HTML(elem_classes="mt-slot")
                 with gr.Accordion("Dances that come with it", open=True) as self.library_box:
                     self.library = component(
                         "library.js", _library(), elem_id="library", css="mt-library"
                     )
-                self.dance_note = gr.HTML(elem_classes="mt-slot")
                 self.dance_view = component("dance.js", elem_id="dance-view")
         with gr.Row():
             with gr.Column(elem_classes="mt-card", scale=2):

@@ -15,7 +15,6 @@ from motion_transfer.web.limits import wrong_setting
 Format = Literal["mp4", "webm", "gif", "mov"]
 FORMATS: tuple[Format, ...] = ("mp4", "webm", "gif", "mov")
 PICTURE = "picture"  # as background: the uploaded one
-_NOT_OURS = {"device", "joints", "matte", "generator"}  # in a sidecar, decided here by the server
 
 
 class Settings(BaseModel):
@@ -71,14 +70,17 @@ class Settings(BaseModel):
 
     @classmethod
     def from_sidecar(cls, content: Any) -> Settings:
-        """The settings that an earlier output's JSON holds.
+        """The settings that an earlier output's JSON holds, of those that a page can choose.
+
+        Joints are left out: the sidecar names their file only.
 
         Raises:
             Refused: it is no sidecar, or holds something that cannot be used.
         """
         if not isinstance(content, dict) or not isinstance(content.get("settings"), dict):
             raise wrong_setting("this JSON file is no sidecar: it holds no settings")
-        known = {k: v for k, v in content["settings"].items() if k not in _NOT_OURS}
+        theirs = content["settings"]
+        known = {k: theirs[k] for k in cls.model_fields if k in theirs and k != "joints"}
         suffix = str(content.get("output", "")).rpartition(".")[2].lower()
         if suffix in FORMATS:
             known["format"] = suffix

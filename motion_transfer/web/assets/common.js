@@ -39,7 +39,7 @@ window.motionTransfer = (() => {
     const [[noseX, noseY], [leftX, leftY], [rightX, rightY]] = [at(0), at(11), at(12)];
     const neck = Math.hypot(noseX - (leftX + rightX) / 2, noseY - (leftY + rightY) / 2);
     context.beginPath();  // a head says more than the lines of a face
-    context.arc(noseX, noseY, 0.5 * neck, 0, 2 * Math.PI);
+    context.arc(noseX, noseY, Math.max(0.5 * neck, 0.25 * Math.hypot(leftX - rightX, leftY - rightY)), 0, 2 * Math.PI);
     context.stroke();
     for (const [a, b] of skeleton.bones) {
       if (a <= 10 && b <= 10) continue;
