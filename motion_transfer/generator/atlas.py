@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 import torch
+from scipy.ndimage import distance_transform_edt
 
 from motion_transfer.generator.articulated import Source
 from motion_transfer.generator.layers import NAMES, Layer
@@ -77,7 +78,7 @@ def make_atlas(
     boxes = np.zeros((len(sources), len(NAMES), 5), np.int64)
     start = 1
     for number, (source, cut) in enumerate(zip(sources, layers, strict=True)):
-        owner = _owners(source.alpha.shape, cut)
+        owner = _owners(source.alpha, cut)
         for index, name in enumerate(NAMES):
             texture, (x, y) = _texture(source, owner, name, cut.get(name), filled)
             boxes[number, index] = start, x, y, *texture.shape[:2]
@@ -86,9 +87,9 @@ def make_atlas(
     return Atlas(pixels=np.concatenate(pixels), boxes=boxes)
 
 
-def _owners(size_hw: tuple[int, ...], layers: dict[str, Layer]) -> np.ndarray:
+def _owners(alpha: np.ndarray, layers: dict[str, Layer]) -> np.ndarray:
     """(H, W) int: the layer that the photo shows at each pixel, -1 outside of the person."""
-    owner, best = np.full(size_hw, -1), np.full(size_hw, 0.02, np.float32)
+    owner, best = np.full(alpha.shape, -1), np.full(alpha.shape, 0.02, np.float32)
     for name, layer in layers.items():
         x0, y0, x1, y1 = layer.box_xyxy
         window = (slice(y0, y1), slice(x0, x1))
@@ -96,7 +97,9 @@ def _owners(size_hw: tuple[int, ...], layers: dict[str, Layer]) -> np.ndarray:
         more = shown > best[window]
         owner[window][more] = NAMES.index(name)
         best[window][more] = shown[more]
-    return owner
+    # at an edge against a nearer layer none is sure of its pixels: they go to the next
+    rows, columns = distance_transform_edt(owner < 0, return_distances=False, return_indices=True)
+    return np.where(alpha > 0, owner[rows, columns], -1)
 
 
 def _texture(

@@ -43,7 +43,7 @@ from motion_transfer.generator.canonical import (
     steady_crops,
 )
 from motion_transfer.generator.networks import EncodedSource
-from motion_transfer.generator.parts import mix, part_affine, skeleton
+from motion_transfer.generator.parts import Skeleton, mix, part_affine, skeleton
 from motion_transfer.generator.paste import (
     OUTSIDE_LOGIT,
     Nodes,
@@ -52,7 +52,7 @@ from motion_transfer.generator.paste import (
     paste_torch,
 )
 from motion_transfer.generator.pose_flow_net import FlowLevel, PoseFlow
-from motion_transfer.generator.pose_maps import PoseMaps, draw_pose, draw_source, propose
+from motion_transfer.generator.pose_maps import draw_pose, draw_source, propose
 from motion_transfer.generator.pretrained import Pretrained
 from motion_transfer.generator.temporal import agreement
 from motion_transfer.generator.warp import pixel_grid, sample
@@ -268,9 +268,8 @@ class PoseFlowGenerator:
             self._look(plan, missing[start : start + self.batch_frames])
         padded = torch.tensor(_padded(at, self.batch_frames))
         pose = _frames_of(plan.poses, padded)
-        target = draw_pose(pose, full_hw=self.crop_hw)
-        flows = self._smoothed(plan, padded, target)
-        alpha, gate, painted = self._synthesise(flows, target)
+        flows = self._smoothed(plan, padded, skeleton(pose))
+        alpha, gate, painted = self._synthesise(flows, pose)
         maps = torch.cat([alpha, gate], 1).float()
         nodes = self._nodes(plan, padded, flows)
         return [
@@ -299,7 +298,7 @@ class PoseFlowGenerator:
                     looked.append(Looked(each, finest[k], slopes[k]))
         plan.looked.update(zip(frames, found, strict=True))
 
-    def _smoothed(self, plan: Plan, frames: torch.Tensor, target: PoseMaps) -> list[PoseFlow]:
+    def _smoothed(self, plan: Plan, frames: torch.Tensor, target: Skeleton) -> list[PoseFlow]:
         """Flows of some frames, blended with those of their neighbours along the motion."""
         num_photos = len(self._photos)
         own = [_gather(plan.looked, frames.tolist(), s) for s in range(num_photos)]
@@ -316,7 +315,7 @@ class PoseFlowGenerator:
         for step in (s for s in range(-FLOW_RADIUS, FLOW_RADIUS + 1) if s != 0):
             there = (frames + step).clamp(0, last)
             bones = skeleton(_frames_of(plan.poses, there))
-            motion, _ = mix(part_affine(bones, target.bones), logits, self.crop_hw)
+            motion, _ = mix(part_affine(bones, target), logits, self.crop_hw)
             for s in range(num_photos):
                 other = _gather_finest(plan.looked, there.tolist(), s)
                 carried = sample(other, grid + motion / 2, padding="border")
@@ -332,17 +331,16 @@ class PoseFlowGenerator:
         ]
 
     def _synthesise(
-        self, flows: list[PoseFlow], target: PoseMaps
+        self, flows: list[PoseFlow], pose: Pose
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Logit of alpha (B, 1, H, W), gate (B, 1, H, W), and painted colours (B, 3, H, W)."""
         if self._puppet is None:
             encoded = [photo.encoded for photo in self._photos]
             with self._autocast():
-                garment = self._networks.garment(
-                    [e.garment_features for e in encoded], flows, target.maps
-                )
+                maps = draw_pose(pose, full_hw=self.crop_hw).maps
+                garment = self._networks.garment([e.garment_features for e in encoded], flows, maps)
                 picture = self._networks.synthesis(
-                    [e.appearance for e in encoded], flows, garment, target.maps
+                    [e.appearance for e in encoded], flows, garment, maps
                 )
             return picture.alpha, picture.gate, picture.generated.clamp(0, 1)
         full = [flow.full() for flow in flows]

@@ -42,7 +42,8 @@ def both(
     paste_numba(
         canvas, found, maps.permute(1, 2, 0).contiguous().numpy(),
         at.positions.permute(0, 2, 3, 1).contiguous().numpy(),
-        at.slopes.permute(0, 2, 3, 1).contiguous().numpy(), at.shares.numpy(), at.layers.numpy(), pixels, boxes,
+        at.slopes.permute(0, 2, 3, 1).contiguous().numpy(), at.shares.numpy(),
+        at.layers.numpy(), pixels, boxes,
         painted.permute(1, 2, 0).contiguous().numpy(), where.start_xy, where.scale,
         where.agree_px, where.sharpness,
     )  # fmt: skip
