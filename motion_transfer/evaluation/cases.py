@@ -42,7 +42,7 @@ class Case:
 
     Args:
         name: unique in its protocol; names files.
-        protocol: `synthetic`, `self` or `cross`.
+        protocol: `synthetic`, `pairs`, `self` or `cross`.
         photo: (H, W, 3) uint8.
         source: the person in it.
         backdrop: (H, W, 3) uint8, what generated people are put over.

@@ -43,6 +43,16 @@ class SyntheticConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class PairsConfig:
+    """Pairs of a data set."""
+
+    folder: str  # as `dataset prepare` writes it
+    list: str = "test"  # or test-leak-free
+    num: int | None = None  # pairs; None: all
+    backdrop: Literal["flat", "plate"] = "flat"  # what results are drawn over
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ClipConfig:
     """A clip of one person."""
 
@@ -67,6 +77,7 @@ class EvaluateConfig:
     )
     reference: str = "articulated"  # the generator that the others are compared with
     synthetic: SyntheticConfig | None = None
+    pairs: PairsConfig | None = None  # of a data set
     self_clips: tuple[ClipConfig, ...] = ()  # self-reenactment
     cross_clips: tuple[ClipConfig, ...] = ()  # cross-reenactment
     every: int = 12  # frames of a clip from one that is measured to the next
@@ -89,9 +100,10 @@ class EvaluateConfig:
                 f"reference must be one of the generators, {', '.join(names)}; "
                 f"got {self.reference!r}"
             )
-        if self.synthetic is None and not self.self_clips and not self.cross_clips:
+        if not (self.synthetic or self.pairs or self.self_clips or self.cross_clips):
             raise InputError(
-                "nothing to evaluate: give synthetic.shards, self_clips or cross_clips"
+                "nothing to evaluate: give synthetic.shards, pairs.folder, self_clips or "
+                "cross_clips"
             )
         if self.every < 1 or self.max_side < 64:
             raise InputError("every must be at least 1, max_side at least 64")

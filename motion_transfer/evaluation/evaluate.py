@@ -28,10 +28,11 @@ from motion_transfer.evaluation.measure import (
     measure_video,
 )
 from motion_transfer.evaluation.metrics import Published
+from motion_transfer.evaluation.pairs import count_pairs, pair_case, read_pairs
 from motion_transfer.evaluation.renderers import Drawn, Renderer, fingerprint, make_renderer
 from motion_transfer.evaluation.report import write_report
 from motion_transfer.evaluation.results import PHOTO, TRUTH, Result, Store, slug
-from motion_transfer.evaluation.synthetic import held_out_samples, make_case
+from motion_transfer.evaluation.synthetic import check_samples, held_out_samples, make_case
 from motion_transfer.evaluation.videos import clip_name, cross_case, self_case
 from motion_transfer.evaluation.vote import write_vote_page
 from motion_transfer.pose.blazepose import BlazePose
@@ -61,6 +62,8 @@ def evaluate(config: EvaluateConfig, *, progress: Progress | None = None) -> Pat
     for name in config.published:
         Published(name)  # says what is missing before any work is done
     renderers = {g.name: make_renderer(g, config) for g in config.generators}
+    if config.synthetic is not None:
+        check_samples(config.synthetic)
     store = Store(Path(config.output) / config.name)
     store.folder.mkdir(parents=True, exist_ok=True)
     (store.folder / "config.yaml").write_text(
@@ -118,6 +121,11 @@ def _cases(config: EvaluateConfig, folder: Path) -> Iterator[Entry]:
                 make_case, sampled, f"{number:05d}", pose=pose, blazepose=blazepose
             )
             yield Entry("synthetic", f"{number:05d}", f"{sampled.name} {pose}", make)
+    if config.pairs is not None:
+        backdrop = config.pairs.backdrop
+        for name, photo, target in read_pairs(config.pairs):
+            make = functools.partial(pair_case, name, photo, target, backdrop=backdrop)
+            yield Entry("pairs", name, f"{photo.name} {target.name} {backdrop}", make)
     for protocol, clips, make_clip in (
         ("self", config.self_clips, self_case), ("cross", config.cross_clips, cross_case),
     ):  # fmt: skip
@@ -129,7 +137,8 @@ def _cases(config: EvaluateConfig, folder: Path) -> Iterator[Entry]:
 
 def _count_cases(config: EvaluateConfig) -> int:
     rendered = 0 if config.synthetic is None else config.synthetic.num
-    return rendered + len(config.self_clips) + len(config.cross_clips)
+    paired = 0 if config.pairs is None else count_pairs(config.pairs)
+    return rendered + paired + len(config.self_clips) + len(config.cross_clips)
 
 
 def _key(config: EvaluateConfig, entry: Entry, mark: str, tools: Instruments) -> str:

@@ -45,6 +45,8 @@ METRICS: dict[str, Metric] = {
     "psnr": Metric("dB", "more", "signal to noise, whole picture"),
     "ssim": Metric("", "more", "SSIM, Gaussian window 11, sigma 1.5, whole picture"),
     "ms_ssim": Metric("", "more", "multi-scale SSIM, whole picture"),
+    "ssim_gfla": Metric("", "more", "what GFLA and DPTN call SSIM: window 51; pairs only"),
+    "ssim_gfla_256": Metric("", "more", "what they call SSIM_256: range of the result; pairs only"),
     "l1_person": Metric("1/255", "less", "mean absolute difference in the person's region"),
     "psnr_person": Metric("dB", "more", "signal to noise in the person's region"),
     "ssim_person": Metric("", "more", "SSIM in the person's region"),
@@ -237,6 +239,9 @@ def _pictures(case: Case, drawn: Drawn, truth: Truth) -> dict[str, float]:
         }  # fmt: skip
         if min(a.shape[-2:]) >= 176:
             values["ms_ssim"] = metrics.ms_ssim(a, b)
+    if case.protocol == "pairs":
+        for name in ("ssim_gfla", "ssim_gfla_256"):
+            values[name] = metrics.ssim(a, b, **metrics.FIELD_SSIM[name])
     return {name: float(value) for name, value in values.items()}
 
 

@@ -30,9 +30,11 @@ from motion_transfer.evaluation.results import PHOTO, TRUTH, Result, Store, with
 from motion_transfer.evaluation.statistics import by_metric, compare, summarise
 from motion_transfer.media.photo import read_photo
 from motion_transfer.training.config import as_tree
+from motion_transfer.training.datasets.pictures import Prepared
 
 PROTOCOLS = {
     "synthetic": "Rendered people, held out",
+    "pairs": "Pairs of a data set",
     "self": "Self-reenactment",
     "cross": "Cross-reenactment",
 }
@@ -74,8 +76,9 @@ def write_report(store: Store, config: EvaluateConfig) -> Path:
         sections=[
             {
                 "id": protocol, "title": title, "tables": protocols[protocol],
+                "note": _about_pairs(config) if protocol == "pairs" else None,
                 "plots": _plots([r for r in results if r.protocol == protocol], order),
-                "sheets": _sheets([r for r in results if r.protocol == protocol], store, order),
+                "sheets": _sheets([r for r in results if r.protocol == protocol], store, config),
             }
             for protocol, title in PROTOCOLS.items()
             if protocol in protocols
@@ -89,6 +92,7 @@ def write_report(store: Store, config: EvaluateConfig) -> Path:
 def _tables(results: list[Result], store: Store, config: EvaluateConfig) -> dict[str, Any]:
     """Means, comparisons with the reference, and distances of distributions, by metric."""
     protocol, table = results[0].protocol, by_metric(results)
+    true_name = _name_of_truth(config)
     means: dict[str, Any] = {}
     compared: dict[str, Any] = {}
     for metric, generators in table.items():
@@ -98,7 +102,7 @@ def _tables(results: list[Result], store: Store, config: EvaluateConfig) -> dict
         reference = generators.get(config.reference, {})
         for generator, cases in generators.items():
             both = sorted(cases.keys() & reference.keys())
-            if generator != config.reference and both:
+            if generator not in (config.reference, true_name) and both:
                 comparison = compare(
                     [cases[c] for c in both], [reference[c] for c in both],
                     better=METRICS[metric].better, seed=config.seed,
@@ -112,7 +116,7 @@ def _tables(results: list[Result], store: Store, config: EvaluateConfig) -> dict
 
 def _distributions(store: Store, protocol: str, config: EvaluateConfig) -> dict[str, Any]:
     """How far each generator's set of pictures is from the true set, by name of the distance."""
-    true_name = next((g.name for g in config.generators if g.kind == "truth"), None)
+    true_name = _name_of_truth(config)
     truth = None if true_name is None else store.embeddings(protocol, true_name)
     found: dict[str, Any] = {}
     for generator in config.generators:
@@ -136,6 +140,24 @@ def _distributions(store: Store, protocol: str, config: EvaluateConfig) -> dict[
                     "value": metric.compute(), "num": len(pairs)
                 }  # fmt: skip
     return found
+
+
+def _name_of_truth(config: EvaluateConfig) -> str | None:
+    return next((g.name for g in config.generators if g.kind == "truth"), None)
+
+
+def _about_pairs(config: EvaluateConfig) -> str | None:
+    """What figures of pairs stand on, and what they lack."""
+    if config.pairs is None:
+        return None
+    prepared = Prepared(config.pairs.folder)
+    listed = len(prepared.pairs(config.pairs.list))
+    there = sum(len(pairs) for _, pairs in prepared.by_shard(config.pairs.list))
+    height, width = prepared.size_hw
+    return (
+        f"List {config.pairs.list}: {listed} pairs of {height} x {width} pixels; {listed - there} "
+        "of them lack a picture that could not be prepared (left-out.csv says why)."
+    )
 
 
 def _read(path: Path) -> torch.Tensor:
@@ -182,8 +204,10 @@ def _lines(series: dict[str, list[tuple[int, float]]]) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def _sheets(results: list[Result], store: Store, order: Sequence[str]) -> dict[str, Any]:
+def _sheets(results: list[Result], store: Store, config: EvaluateConfig) -> dict[str, Any]:
     """Pictures of the worst and the best cases of the last generator; clips frame by frame."""
+    true_name, names = _name_of_truth(config), [g.name for g in config.generators]
+    order = [name for name in names if name != true_name] or names
     last = [r for r in results if r.generator == order[-1]]
     metric = next((m for m in SORTED_BY if any(m in r.values for r in last)), SORTED_BY[-1])
     sign = 1 if METRICS[metric].better == "more" else -1
@@ -198,7 +222,7 @@ def _sheets(results: list[Result], store: Store, order: Sequence[str]) -> dict[s
         rows = [row for r in chosen if (row := _row(r, results, store, order, metric))]
         if rows:
             groups.append({"title": f"{title} of {order[-1]}, by {metric}", "rows": rows})
-    return {"groups": groups, "clips": _clips(last, results, store, order)}
+    return {"groups": groups, "clips": _clips(last, store, order)}
 
 
 def _row(
@@ -209,23 +233,21 @@ def _row(
     if not frames:
         return None
     frame = frames[len(frames) // 2]
-    cells = [
-        {"label": label, "picture": picture}
+    cells: list[dict[str, Any]] = [
+        {"label": label, "value": None, "picture": picture}
         for label, name, at in (("photo", PHOTO, 0), ("truth", TRUTH, frame))
         if (picture := embed_picture(store, chosen, name, at))
     ]
     for generator in order:
         own = next((r for r in results if r.case == chosen.case and r.generator == generator), None)
         picture = embed_picture(store, chosen, generator, frame)
-        if own is not None and picture and not (generator == "truth" and len(cells) == 2):
-            value = own.frames.get(frame, {}).get(metric, float("nan"))
-            cells.append({"label": f"{generator} {value:.3g}", "picture": picture})
+        if own is not None and picture:
+            value = own.frames.get(frame, {}).get(metric)
+            cells.append({"label": generator, "value": value, "picture": picture})
     return {"case": chosen.case, "frame": frame, "cells": cells}
 
 
-def _clips(
-    last: list[Result], results: list[Result], store: Store, order: Sequence[str]
-) -> list[dict[str, Any]]:
+def _clips(last: list[Result], store: Store, order: Sequence[str]) -> list[dict[str, Any]]:
     """Clips of more than two frames as a sheet: a row for the truth and for each generator."""
     clips = []
     for result in last:
@@ -233,13 +255,12 @@ def _clips(
         if len(frames) <= 2:
             continue
         rows = []
-        for label, name in (("truth", TRUTH), *((g, g) for g in order if g != "truth")):
+        for label, name in (("truth", TRUTH), *((g, g) for g in order)):
             cells = [embed_picture(store, result, name, frame) for frame in frames]
             if any(cells):
                 rows.append({"label": label, "cells": cells})
         photo = embed_picture(store, result, PHOTO, 0)
         clips.append({"case": result.case, "photo": photo, "frames": frames, "rows": rows})
-    del results
     return clips
 
 

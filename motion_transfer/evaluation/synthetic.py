@@ -6,6 +6,7 @@ its own, so a hole or a limb too many counts and the background does not.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -38,8 +39,8 @@ _BONES_M = {
 }  # fmt: skip
 
 
-def held_out_samples(config: SyntheticConfig) -> Iterator[Sample]:
-    """The first samples of the shards.
+def check_samples(config: SyntheticConfig) -> None:
+    """Whether the shards hold as many samples as are wanted.
 
     Raises:
         FileNotFoundError: there are no shards.
@@ -47,16 +48,19 @@ def held_out_samples(config: SyntheticConfig) -> Iterator[Sample]:
     """
     count = 0
     for path in list_shards(config.shards):
-        for sampled in read_shard(path):
-            if count == config.num:
-                return
-            yield sampled
-            count += 1
+        with np.load(path, allow_pickle=False) as data:
+            count += len(data["name"])
     if count < config.num:
         raise InputError(
             f"synthetic.shards: {Path(config.shards).name} must hold {config.num} samples, "
             f"got {count}; lower synthetic.num"
         )
+
+
+def held_out_samples(config: SyntheticConfig) -> Iterator[Sample]:
+    """The first samples of the shards; one shard at a time is in memory."""
+    shards = (read_shard(path) for path in list_shards(config.shards))
+    return itertools.islice(itertools.chain.from_iterable(shards), config.num)
 
 
 def make_case(sampled: Sample, name: str, *, pose: str, blazepose: BlazePose | None = None) -> Case:

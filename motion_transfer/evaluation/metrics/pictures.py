@@ -100,7 +100,8 @@ def ssim(
 def ms_ssim(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Multi-scale SSIM (Wang et al., Asilomar 2003): five scales, window of `ssim`'s default.
 
-    Negative terms are set to zero before the powers are taken, as in the usual implementations.
+    Terms are averaged over colour channels, and negative ones set to zero, before the powers are
+    taken, as torchmetrics does.
 
     Args:
         a: (B, 3, H, W) in [0, 1], at least 176 pixels each way.
@@ -115,14 +116,14 @@ def ms_ssim(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
             f"pictures must be at least 176 x 176 for five scales, got {tuple(a.shape[-2:])}"
         )
     taps = _taps("gaussian", 11, 1.5, a)
-    result = a.new_ones(a.shape[:2])
+    result = a.new_ones(len(a))
     for scale, weight in enumerate(MS_WEIGHTS):
         luminance, contrast = _ssim_maps(a, b, taps, 1.0, False)
         last = scale == len(MS_WEIGHTS) - 1
-        term = (luminance * contrast if last else contrast).mean((2, 3))
+        term = (luminance * contrast if last else contrast).mean((1, 2, 3))
         result = result * term.clamp_min(0) ** weight
         a, b = functional.avg_pool2d(a, 2), functional.avg_pool2d(b, 2)
-    return result.mean(1)
+    return result
 
 
 def feature_distance(
