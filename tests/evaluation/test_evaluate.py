@@ -25,7 +25,9 @@ from motion_transfer.evaluation.config import (
 )
 from motion_transfer.evaluation.evaluate import evaluate
 from motion_transfer.evaluation.pairs import count_pairs, read_pairs
+from motion_transfer.evaluation.renderers import fingerprint
 from motion_transfer.evaluation.synthetic import make_case
+from motion_transfer.generator.pretrained import save_networks
 from motion_transfer.pose.track import PoseTrack
 from motion_transfer.training.config import build, load_options
 from motion_transfer.training.datasets import pictures
@@ -232,6 +234,28 @@ def test_frames_that_a_result_lacks_are_counted(copied, shards, tmp_path, networ
     run = evaluate(config).parent
     assert means(run, "synthetic", "frames_missing")["cut"] == 0  # frame 1 is not measured
     assert "flicker" not in read_json(run)["protocols"]["synthetic"]["means"]
+
+
+def test_the_learned_generator_and_its_weights(shards, tmp_path, networks):
+    weights = tmp_path / "w.safetensors"
+
+    def save() -> None:
+        small = puppets.small_networks()
+        save_networks(weights, small.state_dict(), model=dict(puppets.SMALL), stage="flow")
+
+    learned = GeneratorConfig(name="learned", kind="pose-flow", weights=str(weights))
+    config = EvaluateConfig(
+        name="learned", output=str(tmp_path), generators=(learned,), reference="learned",
+        synthetic=SyntheticConfig(shards=str(shards), num=1, pose="exact"), faces=False,
+    )  # fmt: skip
+    with pytest.raises(FileNotFoundError, match=r"no such file: .*w\.safetensors"):
+        evaluate(config)
+    save()
+    values = read_json(evaluate(config).parent)["protocols"]["synthetic"]["means"]
+    assert {"epe", "alpha_iou", "visibility_f1", "l1_person"} <= values.keys()
+    before = fingerprint(learned)
+    weights.write_bytes(weights.read_bytes() + b" ")
+    assert fingerprint(learned) != before  # other weights are other results
 
 
 def test_a_command_that_fails_says_why(shards, tmp_path, networks):
