@@ -29,7 +29,7 @@ from motion_transfer.generator.warp import pixel_grid, sample
 
 OUTSIDE_LOGIT = -4.0
 """Alpha's logit below which a pixel is not drawn at all."""
-BORDER_LOGIT = 2.0
+BORDER_LOGIT = 3.0
 """How far outside the networks' outline the copy may reach, and how far inside of it a hole of the
 copy is filled, in alpha's logit."""
 
@@ -122,11 +122,11 @@ def paste_torch(
         )
         x = here[:, 0] + slope[:, 0] * away[:, 0] + slope[:, 1] * away[:, 1]
         y = here[:, 1] + slope[:, 2] * away[:, 0] + slope[:, 3] * away[:, 1]
-        camps = _camps(torch.stack([x, y], 1), weights, place)
         layers = nodes.layers[s].flatten()[index]  # (4, h, w)
+        camps = _camps(torch.stack([x, y], 1), layers, weights, place)
         colour, other = (
-            look_up(pixels, boxes[s], layers.gather(0, leader)[0], xy)
-            for xy, leader in ((camps.ahead, camps.leader), (camps.behind, camps.second))
+            look_up(pixels, boxes[s], layer, xy)
+            for xy, layer in ((camps.ahead, camps.layer), (camps.behind, camps.second))
         )
         part = (nodes.shares[s].flatten()[index] * weights).sum(0)
         copied = copied + part * (other + camps.lead * (colour - other))
@@ -145,19 +145,21 @@ class _Camps(NamedTuple):
     """The nodes around a pixel, as those that agree and the others (the same if there are none).
 
     ahead, behind: (2, h, w) their positions in the photo.
-    leader, second: (1, h, w) the strongest node of each.
+    layer, second: (h, w) the layer of each that weighs most.
     lead: (h, w) share of the first camp.
     """
 
     ahead: torch.Tensor
     behind: torch.Tensor
-    leader: torch.Tensor
+    layer: torch.Tensor
     second: torch.Tensor
     lead: torch.Tensor
 
 
-def _camps(places: torch.Tensor, weights: torch.Tensor, place: Place) -> _Camps:
-    """Sort the nodes (4, 2, h, w) of weights (4, h, w)."""
+def _camps(
+    places: torch.Tensor, layers: torch.Tensor, weights: torch.Tensor, place: Place
+) -> _Camps:
+    """Sort the nodes: places (4, 2, h, w), layers and weights (4, h, w)."""
     gap = ((places[:, None] - places[None]) ** 2).sum(2)  # (4, 4, h, w)
     near = (gap < place.agree_px**2).to(weights.dtype)
     support = (near * weights).sum(1)  # (4, h, w)
@@ -169,12 +171,18 @@ def _camps(places: torch.Tensor, weights: torch.Tensor, place: Place) -> _Camps:
     behind = (others[:, None] * places).sum(0) / rest.clamp_min(1e-6)
     split = rest > 1e-6
     lead = ((mass - 0.5) * place.node_px + 0.5).clamp(0, 1)
-    strongest = members.argmax(0, keepdim=True)
+    same = (layers[:, None] == layers[None]).to(weights.dtype)  # (4, 4, h, w)
+
+    def heaviest(own: torch.Tensor) -> torch.Tensor:
+        total = torch.where(own > 0, (same * own).sum(1), -torch.ones_like(own))
+        return layers.gather(0, total.argmax(0, keepdim=True))[0]
+
+    layer = heaviest(members)
     return _Camps(
         ahead,
         torch.where(split, behind, ahead),
-        strongest,
-        torch.where(split, others.argmax(0, keepdim=True), strongest),
+        layer,
+        torch.where(split, heaviest(others), layer),
         torch.where(split, lead, torch.ones_like(lead)),
     )
 
@@ -245,7 +253,7 @@ def paste_numba(
     limit = np.float32(agree_px * agree_px)
     sharp, outside = np.float32(sharpness), np.float32(BORDER_LOGIT)
     px, py = np.empty(4, np.float32), np.empty(4, np.float32)
-    weight = np.empty(4, np.float32)
+    weight, member = np.empty(4, np.float32), np.empty(4, np.bool_)
     for y in range(canvas.shape[0]):
         cy = np.float32(start_xy[1] + y * scale)
         my = min(max(cy, zero), np.float32(rows - 1))
@@ -295,19 +303,23 @@ def paste_numba(
                 strongest, second = np.float32(-1), np.float32(-1)
                 first_layer, second_layer = 0, 0
                 for k in range(4):
-                    if (px[k] - px[leader]) ** 2 + (py[k] - py[leader]) ** 2 < limit:
+                    member[k] = (px[k] - px[leader]) ** 2 + (py[k] - py[leader]) ** 2 < limit
+                for k in range(4):
+                    layer, mass = layers[s, jy + k // 2, jx + k % 2], zero
+                    for m in range(4):
+                        if member[m] == member[k] and layers[s, jy + m // 2, jx + m % 2] == layer:
+                            mass += weight[m]
+                    if member[k]:
                         ahead_x += weight[k] * px[k]
                         ahead_y += weight[k] * py[k]
-                        if weight[k] > strongest:
-                            strongest = weight[k]
-                            first_layer = layers[s, jy + k // 2, jx + k % 2]
+                        if weight[k] > 0 and mass > strongest:
+                            strongest, first_layer = mass, layer
                     else:
                         behind_x += weight[k] * px[k]
                         behind_y += weight[k] * py[k]
                         rest += weight[k]
-                        if weight[k] > second:
-                            second = weight[k]
-                            second_layer = layers[s, jy + k // 2, jx + k % 2]
+                        if weight[k] > 0 and mass > second:
+                            second, second_layer = mass, layer
                 ahead_x, ahead_y = ahead_x / most, ahead_y / most
                 e, f, g, h = _look_up(pixels, boxes[s, first_layer], ahead_x, ahead_y)
                 lead = (most - half) * node_px + half

@@ -36,7 +36,10 @@ def both(
     """(h, w, 5) drawn and (h, w, 2) places, by the fused loop and by torch, which must agree."""
     height, width = photos.shape[1:3]
     pixels = np.concatenate([np.zeros((1, 4), np.uint8), photos.reshape(-1, 4)])
-    boxes = np.array([[[1 + s * height * width, 0, 0, height, width]] for s in range(len(photos))])
+    boxes = np.array([
+        [[1 + s * height * width, 0, 0, height, width], [0, 0, 0, 0, 0]]
+        for s in range(len(photos))
+    ])  # layer 1 is empty  # fmt: skip
     canvas = np.empty((*where.size_hw, 5), np.float32)
     found = np.empty((*where.size_hw, 2), np.float32)
     paste_numba(
@@ -151,3 +154,17 @@ def test_photos_are_mixed_by_their_shares() -> None:
     drawn, _ = both(all_shown(), at, two, torch.zeros(4, *where.size_hw), where)
     wanted = (0.25 * two[0] + 0.75 * two[1])[2:20, 2:20, :3] / 255
     assert np.abs(drawn[..., :3] - wanted).max() < 5e-3
+
+
+def test_the_border_of_two_layers_is_no_staircase() -> None:
+    # bug: every node decides for the square about it
+    zoom = 8.0
+    where = place(zoom, (0, 0, 192, 256))
+    at = nodes(0, 0, zoom=zoom)
+    row, column = np.mgrid[: NODE_HW[0], : NODE_HW[1]]
+    at.layers[0] = torch.from_numpy((row + column > 12).astype(np.int64))  # beyond it is nothing
+    drawn, _ = both(all_shown(), at, photo(256, 192), torch.zeros(4, *where.size_hw), where)
+    edge = drawn[64:160, :, 3].argmin(1)  # first column without a pixel, row by row
+    fit = np.polyfit(np.arange(96), edge, 1)
+    assert fit[0] == pytest.approx(-1, abs=0.1)
+    assert np.abs(edge - np.polyval(fit, np.arange(96))).max() < 0.3 * 2 * zoom
