@@ -17,7 +17,7 @@ import tyro
 
 from motion_transfer import weights
 from motion_transfer.errors import InputError
-from motion_transfer.pipeline import Device
+from motion_transfer.pipeline import Device, GeneratorName
 from motion_transfer.web.limits import Limits
 
 if TYPE_CHECKING:  # what comes with it takes seconds
@@ -51,6 +51,8 @@ def serve(
     folder: Path | None = None,
     workers: int = 1,
     device: Device = "auto",
+    generator: GeneratorName = "articulated",
+    generator_weights: Path | None = None,
     limits: Annotated[Limits, tyro.conf.arg(name="")] = Limits(),  # noqa: B008 - frozen
 ) -> None:
     """Run the browser app until Ctrl+C.
@@ -64,6 +66,8 @@ def serve(
         folder: where uploads and results live; the user's cache directory by default.
         workers: renders at a time.
         device: where to compute.
+        generator: what re-renders the person.
+        generator_weights: of the pose-flow generator, as `transfer --weights` takes them.
         limits: what is accepted.
 
     Raises:
@@ -79,7 +83,7 @@ def serve(
 
     with running(
         host=host, port=port, share=share, auth_file=auth_file, folder=folder, workers=workers,
-        device=device, limits=limits,
+        device=device, generator=generator, generator_weights=generator_weights, limits=limits,
     ) as server:  # fmt: skip
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, end)
@@ -101,6 +105,8 @@ def running(
     folder: Path | None = None,
     workers: int = 1,
     device: Device = "auto",
+    generator: GeneratorName = "articulated",
+    generator_weights: Path | None = None,
     limits: Limits | None = None,
 ) -> Iterator[Running]:
     """A server for the time of a `with` block; arguments as for `serve`, port 0 finds a free one.
@@ -114,6 +120,8 @@ def running(
         raise InputError(f"--workers must be at least 1, got {workers}")
     from motion_transfer.web.access import read_users
 
+    if generator_weights is not None and not generator_weights.exists():
+        raise FileNotFoundError(f"--generator-weights: no such file: {generator_weights}")
     users = None if auth_file is None else read_users(auth_file)
     if share and users is None:
         raise InputError("--share opens the server to everybody; give it an --auth-file")
@@ -138,7 +146,7 @@ def running(
     metrics = Metrics()
     store = JobStore(folder, limits, num_workers=workers, observe=metrics.ended)
     metrics.watch(store.count)
-    service = Service(store, metrics, device)
+    service = Service(store, metrics, device=device, generator=generator, weights=generator_weights)
     page = None
     try:
         page = build_page(service)

@@ -24,13 +24,27 @@ class Service:
         store: of the jobs.
         metrics: where refusals are counted.
         device: where renders are computed.
+        generator: what re-renders the person.
+        weights: of a learned generator.
     """
 
-    def __init__(self, store: JobStore, metrics: Metrics, device: str = "auto") -> None:
+    def __init__(
+        self,
+        store: JobStore,
+        metrics: Metrics,
+        *,
+        device: str = "auto",
+        generator: str = "articulated",
+        weights: Path | None = None,
+    ) -> None:
         self.store = store
         self.metrics = metrics
         self.live = LiveRoom(device)
-        self._device = device
+        self._engine = {
+            "device": device,
+            "generator": generator,
+            "weights": None if weights is None else str(weights),
+        }
 
     def animate(
         self,
@@ -68,7 +82,7 @@ class Service:
         )
         return self.store.submit(
             "animate", client, files={"photo": photo, "dance": dance, "picture": picture},
-            arguments={"settings": chosen.model_dump(), "device": self._device},
+            arguments={"settings": chosen.model_dump(), "engine": self._engine},
             title=f"{photo.stem}--{dance.stem}", batch=batch,
         )  # fmt: skip
 

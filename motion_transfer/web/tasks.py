@@ -27,7 +27,6 @@ if TYPE_CHECKING:  # what comes with them takes seconds
 
     from motion_transfer.driver import Progress
     from motion_transfer.live import LivePuppet
-    from motion_transfer.pipeline import Device
 
 RESULT = "result"  # stem of a render's output
 LIVE = "live.jpg"  # the newest finished picture of a render that runs
@@ -247,9 +246,12 @@ def preview(
 
 def animate(
     folder: Path, report: Progress, *, photo: str, dance: str, picture: str | None,
-    settings: dict[str, Any], resume: bool, device: Device,
+    settings: dict[str, Any], resume: bool, engine: dict[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
-    """Render: the result, its sidecar, and while it runs the newest picture."""
+    """Render: the result, its sidecar, and while it runs the newest picture.
+
+    `engine` holds what the server decides: device, generator, weights.
+    """
     from motion_transfer.pipeline import transfer
 
     settings = dict(settings)
@@ -260,7 +262,7 @@ def animate(
         settings["background"] = picture
     with _joints_file(folder, settings.pop("joints")) as joints:
         made = transfer(
-            photo, dance, output, **settings, joints=joints, resume=resume, device=device,
+            photo, dance, output, **settings, **engine, joints=joints, resume=resume,
             progress=report, watch=_Watcher(folder / LIVE),
         )  # fmt: skip
     return {
