@@ -285,6 +285,7 @@ class AnimateTab:
             return
         yield (
             f'<video src="jobs/{job.id}/files/preview.mp4" autoplay loop muted playsinline '
+            f'poster="jobs/{choice["photo"]}/files/photo.jpg" '
             'aria-label="The skeleton that will dance, over the photo"></video>'
         )
 
