@@ -114,7 +114,11 @@ def body_size(pose: Pose) -> torch.Tensor:
 
 
 def fit_crop(
-    pose: Pose, picture_hw: tuple[int, int], *, size_hw: tuple[int, int] = CROP_HW
+    pose: Pose,
+    picture_hw: tuple[int, int],
+    *,
+    size_hw: tuple[int, int] = CROP_HW,
+    torso_px: torch.Tensor | None = None,
 ) -> Crop:
     """Place the crop: the torso gets `TORSO_PX`, or less where arms or legs would not fit.
 
@@ -122,9 +126,10 @@ def fit_crop(
         pose: in picture pixels.
         picture_hw: joints outside of the picture (guessed by the tracker) do not count.
         size_hw: of the crop.
+        torso_px: (B,) length of the torso, where it is known better than by `body_size`.
     """
     height, width = picture_hw
-    size = body_size(pose)
+    size = body_size(pose) if torso_px is None else torso_px
     room = (MARGIN_TORSO * size)[:, None]
     inside = (pose.xy >= -0.5).all(-1)
     inside &= (pose.xy[..., 0] < width) & (pose.xy[..., 1] < height)

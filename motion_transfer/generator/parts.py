@@ -122,9 +122,15 @@ class Coverage(NamedTuple):
     depth: torch.Tensor
 
 
-def skeleton(pose: Pose) -> Skeleton:
-    """Bones from joints."""
-    size = body_size(pose)
+def skeleton(pose: Pose, torso_px: torch.Tensor | None = None) -> Skeleton:
+    """Bones from joints.
+
+    Args:
+        pose: in crop pixels.
+        torso_px: (B,) length of the torso, where it is known better than by `body_size`: heads
+            are as large as it says.
+    """
+    size = body_size(pose) if torso_px is None else torso_px
     xyz = torch.cat([pose.xy, (pose.depth / size[:, None])[..., None]], -1)
 
     def middle(*names: str) -> tuple[torch.Tensor, torch.Tensor]:

@@ -36,6 +36,7 @@ from motion_transfer.generator.canonical import (
     TORSO_PX,
     Crop,
     Pose,
+    body_size,
     crop_image,
     crop_pose,
     fit_crop,
@@ -56,6 +57,7 @@ from motion_transfer.generator.pose_maps import draw_pose, draw_source, propose
 from motion_transfer.generator.pretrained import Pretrained
 from motion_transfer.generator.temporal import agreement
 from motion_transfer.generator.warp import pixel_grid, sample
+from motion_transfer.pose.retarget import px_per_metre
 from motion_transfer.pose.track import PoseTrack
 
 FLOW_RADIUS = 2
@@ -103,6 +105,8 @@ class Plan:
 
     Args:
         poses: (T,) in crop pixels.
+        torso_px: (T,) the torso's length in crop pixels, from the photo's by the track's scale: as
+            steady as that, so that the head does not breathe.
         crops: (T,) of them.
         present: (T,) whether anything of the person can be seen.
         first: the first wanted frame.
@@ -114,6 +118,7 @@ class Plan:
     """
 
     poses: Pose
+    torso_px: torch.Tensor
     crops: Crop
     present: list[bool]
     first: int
@@ -180,6 +185,9 @@ class PoseFlowGenerator:
         networks = pretrained.networks.to(self.device, self._precision)
         self._networks = networks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._photos = [self._encode(source) for source in sources]
+        first = sources[0].pose
+        size = body_size(_pose(first, first.confidence))
+        self._torso_metres = float(size[0]) / float(px_per_metre(first)[0])
         self._puppet = None
         if not pretrained.paints:
             self._puppet = ArticulatedGenerator(
@@ -197,8 +205,9 @@ class PoseFlowGenerator:
     ) -> tuple[Plan, PuppetState | None]:
         """See `Generator`; joints of confidence 0 are those that the person does not have."""
         pose = _pose(targets, targets.confidence > 0)
+        torso_px = self._torso_metres * torch.from_numpy(px_per_metre(targets)).float()
         crops = steady_crops(
-            fit_crop(pose, targets.size_hw, size_hw=self.crop_hw),
+            fit_crop(pose, targets.size_hw, size_hw=self.crop_hw, torso_px=torso_px),
             radius=CROP_RADIUS, sigma=CROP_SIGMA,
         )  # fmt: skip
         puppet = None
@@ -206,9 +215,14 @@ class PoseFlowGenerator:
             puppet, state = self._puppet.plan(targets, wanted, state)
         plan = Plan(
             poses=Pose(*(t.to(self.device) for t in crop_pose(pose, crops, self.crop_hw))),
-            crops=crops, present=(pose.known.amax(1) > 0).tolist(), first=wanted.start,
-            num=wanted.stop - wanted.start, size_hw=targets.size_hw, puppet=puppet,
-        )  # fmt: skip
+            torso_px=(torso_px * crops.scale).to(self.device),
+            crops=crops,
+            present=(pose.known.amax(1) > 0).tolist(),
+            first=wanted.start,
+            num=wanted.stop - wanted.start,
+            size_hw=targets.size_hw,
+            puppet=puppet,
+        )
         return plan, state
 
     @torch.inference_mode()
@@ -268,8 +282,8 @@ class PoseFlowGenerator:
             self._look(plan, missing[start : start + self.batch_frames])
         padded = torch.tensor(_padded(at, self.batch_frames))
         pose = _frames_of(plan.poses, padded)
-        flows = self._smoothed(plan, padded, skeleton(pose))
-        alpha, gate, painted = self._synthesise(flows, pose)
+        flows = self._smoothed(plan, padded, skeleton(pose, plan.torso_px[padded]))
+        alpha, gate, painted = self._synthesise(flows, pose, plan.torso_px[padded])
         maps = torch.cat([alpha, gate], 1).float()
         nodes = self._nodes(plan, padded, flows)
         return [
@@ -281,10 +295,11 @@ class PoseFlowGenerator:
 
     def _look(self, plan: Plan, frames: list[int]) -> None:
         """Run PoseFlowNet on some frames."""
-        pose = _frames_of(plan.poses, torch.tensor(_padded(frames, self.batch_frames)))
+        padded = torch.tensor(_padded(frames, self.batch_frames))
+        pose = _frames_of(plan.poses, padded)
         found: list[list[Looked]] = [[] for _ in frames]
         with self._autocast():
-            target = draw_pose(pose, full_hw=self.crop_hw)
+            target = draw_pose(pose, full_hw=self.crop_hw, torso_px=plan.torso_px[padded])
             for photo in self._photos:
                 candidates = propose(photo.encoded.maps, target)
                 flow = self._networks.flow(photo.encoded.flow_features, target, candidates)
@@ -314,7 +329,7 @@ class PoseFlowGenerator:
         last = len(plan.crops.scale) - 1
         for step in (s for s in range(-FLOW_RADIUS, FLOW_RADIUS + 1) if s != 0):
             there = (frames + step).clamp(0, last)
-            bones = skeleton(_frames_of(plan.poses, there))
+            bones = skeleton(_frames_of(plan.poses, there), plan.torso_px[there])
             motion, _ = mix(part_affine(bones, target), logits, self.crop_hw)
             for s in range(num_photos):
                 other = _gather_finest(plan.looked, there.tolist(), s)
@@ -331,13 +346,13 @@ class PoseFlowGenerator:
         ]
 
     def _synthesise(
-        self, flows: list[PoseFlow], pose: Pose
+        self, flows: list[PoseFlow], pose: Pose, torso_px: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Logit of alpha (B, 1, H, W), gate (B, 1, H, W), and painted colours (B, 3, H, W)."""
         if self._puppet is None:
             encoded = [photo.encoded for photo in self._photos]
             with self._autocast():
-                maps = draw_pose(pose, full_hw=self.crop_hw).maps
+                maps = draw_pose(pose, full_hw=self.crop_hw, torso_px=torso_px).maps
                 garment = self._networks.garment([e.garment_features for e in encoded], flows, maps)
                 picture = self._networks.synthesis(
                     [e.appearance for e in encoded], flows, garment, maps

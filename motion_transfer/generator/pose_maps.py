@@ -91,6 +91,7 @@ def draw_pose(
     pose: Pose,
     *,
     full_hw: tuple[int, int] = CROP_HW,
+    torso_px: torch.Tensor | None = None,
     ten_parts: torch.Tensor | None = None,
     has_parts: torch.Tensor | None = None,
     keep: torch.Tensor | None = None,
@@ -100,13 +101,14 @@ def draw_pose(
     Args:
         pose: in pixels of the crop.
         full_hw: of the crop.
+        torso_px: see `parts.skeleton`.
         ten_parts: (B, 10, h, w) one-hot body map from a tracker that has one (DensePose); None:
             made from the joints.
         has_parts: (B,) bool, for which samples `ten_parts` holds; None: for all.
         keep: (B, 4) which of `CHANNELS` to keep; None: all.
     """
     size_hw = (full_hw[0] // 2, full_hw[1] // 2)
-    bones = skeleton(pose)
+    bones = skeleton(pose, torso_px)
     covered = cover(bones, size_hw, full_hw)
     prior = prior_logits(covered, bones.known)
     known = bones.known[:, :NUM_BONES, None, None]

@@ -129,6 +129,18 @@ def test_the_face_is_not_stretched(puppet: Source) -> None:
     assert np.abs(np.diff(chest, axis=0)).max() > 0.05
 
 
+def test_the_head_does_not_breathe(puppet: Source) -> None:
+    # bug: a body that leans looks short, and the head shrinks with it
+    xy = puppet.pose.xy * np.array([0.88, 0.88], np.float32)
+    leaning = replace(puppet.pose, xy=xy, px_per_metre=np.array([PX], np.float32))
+    drawn = render(generator(puppet), leaning)
+    assert drawn.flow is not None
+    x0, y0, *_ = drawn.box_xyxy
+    x, y = (int(v) for v in xy[0, INDEX["nose"]] - (x0, y0))
+    face = drawn.flow[:, y - 6 : y + 7, x - 6 : x + 7].numpy()
+    assert np.abs(np.diff(face, axis=1)).max() < 0.03 and np.abs(np.diff(face)).max() < 0.03
+
+
 @pytest.mark.parametrize("stage", ["flow", "joint"])
 def test_blocks_are_bitwise_the_whole(puppet: Source, stage: str) -> None:
     # bug: a seam every 96 frames; a resumed render that differs from a straight one
