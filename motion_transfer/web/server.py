@@ -156,6 +156,7 @@ def running(
             prevent_thread_lock=True, quiet=True, ssr_mode=False, show_error=False,
             max_file_size=max_bytes, footer_links=[], theme=THEME, css=read_asset("page.css"),
             head=HEAD, allowed_paths=[], enable_monitoring=False, mcp_server=False,
+            _frontend=False,  # else it gives up where the page takes 3 s on a busy machine
             app_kwargs={
                 "routes": make_routes(service),
                 "middleware": [
