@@ -29,7 +29,13 @@ from motion_transfer.evaluation.measure import (
 )
 from motion_transfer.evaluation.metrics import Published
 from motion_transfer.evaluation.pairs import count_pairs, pair_case, read_pairs
-from motion_transfer.evaluation.renderers import Drawn, Renderer, fingerprint, make_renderer
+from motion_transfer.evaluation.renderers import (
+    Drawn,
+    Renderer,
+    TrueRenderer,
+    fingerprint,
+    make_renderer,
+)
 from motion_transfer.evaluation.report import write_report
 from motion_transfer.evaluation.results import PHOTO, TRUTH, Result, Store, slug
 from motion_transfer.evaluation.synthetic import check_samples, held_out_samples, make_case
@@ -193,7 +199,8 @@ def _measure(
             store.keep_picture(case.protocol, case.name, generator, frame, drawn.rgb)
         before = (frame, drawn)
     values = mean_of(list(frames.values()))
-    values["frames_missing"] = float(len(case.frames) - len(frames))
+    if not isinstance(renderer, TrueRenderer):
+        values["frames_missing"] = float(len(case.frames) - len(frames))
     if (video := renderer.video(case, work)) is not None:
         values |= measure_video(case, video)
     shutil.rmtree(work, ignore_errors=True)
