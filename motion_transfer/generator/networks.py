@@ -57,6 +57,7 @@ class PoseFlowNetworks(nn.Module):
         source_widths: of SynthesisNet's encoder.
         synthesis_widths: of SynthesisNet's decoder.
         use_mixture: False for the ablation of PoseFlowNet.
+        residual_torso: of PoseFlowNet.
         use_copy: False for the ablation of SynthesisNet.
     """
 
@@ -69,10 +70,13 @@ class PoseFlowNetworks(nn.Module):
         source_widths: tuple[int, int, int, int] = (16, 32, 64, 128),
         synthesis_widths: tuple[int, int, int, int, int] = (16, 48, 96, 160, 208),
         use_mixture: bool = True,
+        residual_torso: float = 0.15,
         use_copy: bool = True,
     ) -> None:
         super().__init__()
-        self.flow = PoseFlowNet(widths=flow_widths, use_mixture=use_mixture)
+        self.flow = PoseFlowNet(
+            widths=flow_widths, use_mixture=use_mixture, residual_torso=residual_torso
+        )
         self.parser = SourceParser(widths=parser_widths)
         self.garment = GarmentNet(widths=garment_widths)
         self.synthesis = SynthesisNet(

@@ -2,10 +2,10 @@
 
 In: the two poses' maps and the articulated candidates (`pose_maps.propose`). Out, coarse to fine:
 flow, visibility and the target's mask. The flow at every scale is a per-pixel mixture over the
-parts' candidates, whose prior weights the network corrects, plus a residual of at most
-`RESIDUAL_TORSO` torsos. The network never sees the photo's colours, only its matte: in
-experiments it ignored them, and what is not looked at cannot differ between rendered and real
-people. Residuals are zero in the face: a head is rigid, and a stretched face is not the person's.
+parts' candidates, whose prior weights the network corrects, plus a bounded residual. The network
+never sees the photo's colours, only its matte: in experiments it ignored them, and what is not
+looked at cannot differ between rendered and real people. Residuals are zero in the face: a head is
+rigid, and a stretched face is not the person's.
 
 The stages' names follow Zheng, Chen, Xu, Luo, "Pose Flow Learning From Person Images for Pose
 Guided Synthesis" (IEEE TIP 2021); the mixture and the pose inputs are our own.
@@ -38,7 +38,6 @@ from motion_transfer.generator.pose_maps import (
 )
 from motion_transfer.generator.warp import resize_flow
 
-RESIDUAL_TORSO = 0.15
 NUM_PARTS = len(PART_NAMES)
 _LOGIT_GAIN = 4.0
 
@@ -86,14 +85,21 @@ class PoseFlowNet(nn.Module):
     Args:
         widths: channels at 1/2, 1/4, 1/8 and 1/16 of the crop.
         use_mixture: False leaves the parts' weights at their prior (for ablation).
+        residual_torso: bound of the residual in torsos. What is learned on rendered people does
+            not hold for real ones, whose joints lie elsewhere under their clothes: 0 suits photos.
     """
 
     def __init__(
-        self, *, widths: tuple[int, int, int, int] = (32, 80, 128, 192), use_mixture: bool = True
+        self,
+        *,
+        widths: tuple[int, int, int, int] = (32, 80, 128, 192),
+        use_mixture: bool = True,
+        residual_torso: float = 0.15,
     ) -> None:
         super().__init__()
         a, b, c, d = widths
         self.use_mixture = use_mixture
+        self.residual_torso = residual_torso
         self.source_stem = nn.Sequential(
             conv(MAP_CHANNELS + 4, b, stride=2), nn.LeakyReLU(0.1), residual_blocks(b, 1)
         )
@@ -164,7 +170,7 @@ class PoseFlowNet(nn.Module):
         if self.use_mixture:
             logits = logits + _LOGIT_GAIN * raw[:, :NUM_PARTS]
         blended, _ = mix(candidates.affine, logits, full_hw)
-        limit = RESIDUAL_TORSO * candidates.torso_px[:, None, None, None]
+        limit = self.residual_torso * candidates.torso_px[:, None, None, None]
         residual = limit * torch.tanh(raw[:, NUM_PARTS : NUM_PARTS + 2])
         residual = residual * (1 - coarse(candidates.face))
         return FlowLevel(

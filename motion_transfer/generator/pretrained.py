@@ -16,7 +16,12 @@ from motion_transfer.generator.networks import PoseFlowNetworks
 from motion_transfer.generator.shipped import find_weights
 
 FORMAT = "motion-transfer pose-flow 1"
-STAGES = ("flow", "garment", "synthesis", "joint")
+_TRAINED = {
+    "flow": ("flow",), "garment": ("flow", "parser", "garment"),
+    "synthesis": ("flow", "parser", "garment", "synthesis"),
+    "joint": ("flow", "parser", "garment", "synthesis"),
+}  # fmt: skip
+STAGES = tuple(_TRAINED)
 
 
 class Pretrained(NamedTuple):
@@ -45,6 +50,8 @@ def save_networks(
 ) -> None:
     """Write weights in half precision; the file appears whole or not at all.
 
+    Networks that are trained in later stages are left out.
+
     Args:
         path: of the file.
         weights: of a `PoseFlowNetworks`.
@@ -53,9 +60,15 @@ def save_networks(
         about: what else the file should say (data, command, scores).
 
     Raises:
-        WeightsError: a weight does not fit into half precision.
+        WeightsError: a weight does not fit into half precision, or there is no such stage.
     """
-    half = {n: t.detach().cpu().half().contiguous() for n, t in weights.items()}
+    if stage not in STAGES:
+        raise WeightsError(f"stage must be one of {', '.join(STAGES)}, got {stage!r}")
+    half = {
+        n: t.detach().cpu().half().contiguous()
+        for n, t in weights.items()
+        if n.partition(".")[0] in _TRAINED[stage]
+    }
     for name, tensor in half.items():
         if not torch.isfinite(tensor).all():
             raise WeightsError(f"weight {name} must be finite in half precision, got inf or NaN")
@@ -95,7 +108,12 @@ def load_pretrained(path: str | os.PathLike[str] | None = None) -> Pretrained:
         )
     try:
         networks = PoseFlowNetworks(**json.loads(header["model"]))
-        networks.load_state_dict(weights)
+        untrained = {
+            name: tensor
+            for name, tensor in networks.state_dict().items()
+            if name.partition(".")[0] not in _TRAINED[header["stage"]]
+        }
+        networks.load_state_dict({**untrained, **weights})
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise WeightsError(f"{path} does not fit the networks of this version: {reason}") from error

@@ -52,6 +52,7 @@ class ModelConfig:
     source_widths: tuple[int, int, int, int] = (16, 32, 64, 128)
     synthesis_widths: tuple[int, int, int, int, int] = (16, 48, 96, 160, 208)
     use_mixture: bool = True
+    residual_torso: float = 0.15  # bound of the flow's residual in torsos
     use_copy: bool = True
 
 

@@ -3,11 +3,12 @@
 import puppets
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from motion_transfer.errors import WeightsError
 from motion_transfer.generator import shipped
-from motion_transfer.generator.pretrained import load_pretrained, save_networks
+from motion_transfer.generator.pretrained import FORMAT, load_pretrained, save_networks
 
 
 def test_networks_read_back(tmp_path) -> None:
@@ -17,9 +18,22 @@ def test_networks_read_back(tmp_path) -> None:
     again, stage = load_pretrained(path)
     assert stage == "garment"
     for name, tensor in networks.state_dict().items():
-        assert torch.allclose(again.state_dict()[name], tensor, atol=2e-3), name
+        if not name.startswith("synthesis."):
+            assert torch.allclose(again.state_dict()[name], tensor, atol=2e-3), name
     assert path.stat().st_size < 2.2 * sum(p.numel() for p in networks.parameters()) + 20_000
     assert [p.name for p in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+def test_untrained_networks_take_no_room(tmp_path) -> None:
+    # bug: megabytes of noise ship with a flow that is all there is
+    weights = puppets.small_networks().state_dict()
+    for stage in ("flow", "synthesis"):
+        save_networks(tmp_path / stage, weights, model=puppets.SMALL, stage=stage)
+    with safe_open(tmp_path / "flow", "pt") as file:
+        assert {n.partition(".")[0] for n in file.keys()} == {"flow"}
+    assert (tmp_path / "flow").stat().st_size < 0.6 * (tmp_path / "synthesis").stat().st_size
+    again = load_pretrained(tmp_path / "flow").networks.state_dict()
+    assert set(again) == set(weights)
 
 
 def test_files_that_are_not_weights(tmp_path) -> None:
@@ -43,7 +57,9 @@ def test_weights_of_other_networks(tmp_path) -> None:
     save_networks(tmp_path / "w", weights, model=puppets.SMALL, stage="flow")
     with pytest.raises(WeightsError, match=r"does not fit the networks of this version: .*stem"):
         load_pretrained(tmp_path / "w")
-    save_networks(tmp_path / "v", weights, model=puppets.SMALL, stage="hands")
+    with pytest.raises(WeightsError, match=r"stage must be one of flow, .*got 'hands'"):
+        save_networks(tmp_path / "v", weights, model=puppets.SMALL, stage="hands")
+    save_file({"a": torch.zeros(1)}, tmp_path / "v", {"format": FORMAT, "stage": "hands"})
     with pytest.raises(WeightsError, match=r"stage must be one of flow, .*got 'hands'"):
         load_pretrained(tmp_path / "v")
 
