@@ -13,6 +13,7 @@ from motion_transfer.evaluation.results import Result
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
+LEAST_CLIPS = 6  # of fewer, even all going one way is no surprise: 2 / 2^5 is above 0.05
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ class Comparison:
         low, high: 95 % bootstrap interval of that mean (Efron and Tibshirani, 1993, BCa);
             NaN with fewer than three clips.
         num: clips.
-        verdict: `better`, `worse`, or `open` where the interval holds 0 or is not known.
+        verdict: `better`, `worse`, or `open` where the interval holds 0, or with fewer than six clips.
     """
 
     difference: float
@@ -86,7 +87,7 @@ def compare(
             ).confidence_interval  # fmt: skip
             low, high = float(interval.low), float(interval.high)
     verdict = "open"
-    if low > 0 or high < 0:
+    if num >= LEAST_CLIPS and (low > 0 or high < 0):
         verdict = "better" if (low > 0) == (better == "more") else "worse"
     return Comparison(
         difference=float(differences.mean()), low=low, high=high, num=num, verdict=verdict

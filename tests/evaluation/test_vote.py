@@ -155,6 +155,8 @@ def test_a_difference_is_open_better_or_worse():
     assert found.high - found.low == pytest.approx(2 * half, rel=0.15)
 
 
-def test_two_clips_decide_nothing():
-    assert compare([1.0, 1.0], [2.0, 2.0], better="less").verdict == "open"
+def test_few_clips_decide_nothing():
+    found = compare([1.0, 1.1, 1.2, 1.3, 1.4], [2.0] * 5, better="less")
+    assert found.high < 0 and found.verdict == "open"
+    assert compare([1.0, 1.1, 1.2, 1.3, 1.4, 1.5], [2.0] * 6, better="less").verdict == "better"
     assert compare([np.nan], [2.0], better="less").num == 0
