@@ -40,7 +40,7 @@ class Comparison:
         low, high: 95 % bootstrap interval of that mean (Efron and Tibshirani, 1993, BCa);
             NaN with fewer than three clips.
         num: clips.
-        verdict: `better`, `worse`, or `open` where the interval holds 0, or with fewer than six clips.
+        verdict: `better`, `worse`, or `open` where the interval holds 0 or six clips are not there.
     """
 
     difference: float
