@@ -4,7 +4,7 @@ Target poses are cut to canonical crops that glide with the person; the networks
 frames at once; flow, visibility and outline are smoothed along the target's motion; and the result
 is pasted back at the photo's resolution, where what the photo shows is copied, not painted. What no
 photo shows is painted by SynthesisNet, or, with weights that hold a trained flow only, by the
-articulated puppet.
+articulated puppet, which then shows backs too.
 
 Axes: T frames of a block, B frames that are computed at once, S photos of one person, K parts,
 H W pixels of the crop, h w pixels of a box in the frame.
@@ -228,9 +228,19 @@ class PoseFlowGenerator:
     @torch.inference_mode()
     def draw(self, plan: Plan, frame: int, *, with_flow: bool = False) -> Rendition | None:
         """See `Generator`. Flow and visibility are those of the first photo."""
-        at = plan.first + frame
-        if not plan.present[at]:
+        if not plan.present[plan.first + frame]:
             return None
+        share = 1.0 if plan.puppet is None else _shown(float(plan.puppet.facing[frame]))
+        ours = self._draw_learned(plan, frame, with_flow) if share > 0 else None
+        if share == 1 or self._puppet is None or plan.puppet is None:
+            return ours
+        turned = self._puppet.draw(plan.puppet, frame, with_flow=with_flow)
+        if ours is None or turned is None:
+            return ours or turned
+        return _mixed(turned, ours, share)
+
+    def _draw_learned(self, plan: Plan, frame: int, with_flow: bool) -> Rendition | None:
+        at = plan.first + frame
         drawn = self._drawn(plan, frame)
         box = _box(drawn.maps[0], _crop_of(plan.crops, at), plan.size_hw)
         if box is None:
@@ -463,6 +473,39 @@ def _pose(track: PoseTrack, confidence: np.ndarray) -> Pose:
         torch.from_numpy(track.xy), torch.from_numpy(track.depth),
         torch.from_numpy(confidence.astype(np.float32)),
     )  # fmt: skip
+
+
+def _shown(facing: float) -> float:
+    """Share of the learned picture, where the puppet paints: a back is the puppet's alone.
+
+    Args:
+        facing: in [-1, 1], 1 where the same side as in the photo is seen.
+    """
+    return min(1.0, max(0.0, (facing + 0.2) / 0.3))
+
+
+def _mixed(first: Rendition, second: Rendition, share: float) -> Rendition:
+    """Two renditions of a frame, `share` of the second."""
+    boxes = np.array([first.box_xyxy, second.box_xyxy])
+    low, high = boxes[:, :2].min(0), boxes[:, 2:].max(0)
+    box = (int(low[0]), int(low[1]), int(high[0]), int(high[1]))
+
+    def placed(tensor: torch.Tensor, rendition: Rendition) -> torch.Tensor:
+        x0, y0, x1, y1 = rendition.box_xyxy
+        edges = (x0 - box[0], box[2] - x1, y0 - box[1], box[3] - y1)
+        return functional.pad(tensor, edges)
+
+    def lerp(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return torch.lerp(placed(a, first), placed(b, second), share)
+
+    rgba = lerp(first.rgba, second.rgba)
+    if first.flow is None or second.flow is None:
+        return Rendition(rgba, None, None, box)
+    assert first.visibility is not None and second.visibility is not None
+    nearer = second if share > 0.5 else first
+    assert nearer.flow is not None
+    flow = placed(nearer.flow, nearer)
+    return Rendition(rgba, flow, lerp(first.visibility, second.visibility), box)
 
 
 def _frames_of(poses: Pose, frames: torch.Tensor) -> Pose:

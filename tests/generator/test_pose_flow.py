@@ -12,7 +12,7 @@ import torch
 from puppet import A_POSE, COLOURS, PX, SIZE_HW, draw, pose, poses, raised
 from skeletons import metres
 
-from motion_transfer.generator.articulated import Rendition, Source
+from motion_transfer.generator.articulated import ArticulatedGenerator, Rendition, Source
 from motion_transfer.generator.pose_flow import PoseFlowGenerator, fast_precision
 from motion_transfer.generator.pretrained import Pretrained
 from motion_transfer.pose.skeleton import INDEX
@@ -245,6 +245,24 @@ def test_what_no_photo_shows_is_painted(puppet: Source) -> None:
     assert body.sum() > 0.5 * (puppet.alpha > 0.9).sum()
     # untrained, it paints every class in the mean colour: there are no stripes or parts in it
     assert drawn[..., :3][body].std(0).max() < 25
+
+
+def test_backs_are_the_puppets(puppet: Source) -> None:
+    # bug: on a back the front is copied mirrored, in pieces
+    turns = [0, 60, 75, 84, 90, 96, 105, 120, 180]
+    track = poses([metres(angles=A_POSE, turn=t) for t in turns])
+    made, articulated = generator(puppet, seed=1, **QUICK), ArticulatedGenerator(puppet)
+    ours, _ = made.plan(track, slice(0, len(track)))
+    theirs, _ = articulated.plan(track, slice(0, len(track)))
+    apart = []
+    for frame in range(len(track)):
+        here = made.draw(ours, frame, with_flow=True)
+        there = articulated.draw(theirs, frame, with_flow=True)
+        assert here is not None and there is not None
+        assert here.flow.shape[1:] == here.visibility.shape[1:] == here.rgba.shape[1:]
+        apart.append(np.abs(whole(here) - whole(there)).mean())
+    assert apart[0] > 0.1 and apart[-1] == 0
+    assert 0 < apart[4] < max(apart[:4])  # it fades
 
 
 def test_precision_is_for_the_hardware(monkeypatch) -> None:
