@@ -198,7 +198,8 @@ class JobStore:
         self._turn = 0
         self._is_closed = False
         self._checker, self._check_lock = Worker("check"), threading.Lock()
-        self._load()
+        with self._changed:
+            self._load()
         self._threads = [
             threading.Thread(target=self._work, args=(lane, f"{lane}-{k}"), daemon=True)
             for lane, count in (("look", 1), ("render", num_workers))
