@@ -4,7 +4,7 @@ Target poses are cut to canonical crops that glide with the person; the networks
 frames at once; flow, visibility and outline are smoothed along the target's motion; and the result
 is pasted back at the photo's resolution, where what the photo shows is copied, not painted. What no
 photo shows is painted by SynthesisNet, or, with weights that hold a trained flow only, by the
-articulated puppet, which then shows backs too.
+articulated puppet, which then shows people from the side and from behind too.
 
 Axes: T frames of a block, B frames that are computed at once, S photos of one person, K parts,
 H W pixels of the crop, h w pixels of a box in the frame.
@@ -476,12 +476,12 @@ def _pose(track: PoseTrack, confidence: np.ndarray) -> Pose:
 
 
 def _shown(facing: float) -> float:
-    """Share of the learned picture, where the puppet paints: a back is the puppet's alone.
+    """Share of the learned picture, where the puppet paints: sides and backs are the puppet's.
 
     Args:
         facing: in [-1, 1], 1 where the same side as in the photo is seen.
     """
-    return min(1.0, max(0.0, (facing + 0.2) / 0.3))
+    return min(1.0, max(0.0, (facing - 0.3) / 0.25))
 
 
 def _mixed(first: Rendition, second: Rendition, share: float) -> Rendition:

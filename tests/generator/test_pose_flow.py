@@ -248,8 +248,8 @@ def test_what_no_photo_shows_is_painted(puppet: Source) -> None:
 
 
 def test_backs_are_the_puppets(puppet: Source) -> None:
-    # bug: on a back the front is copied mirrored, in pieces
-    turns = [0, 60, 75, 84, 90, 96, 105, 120, 180]
+    # bug: on a side or a back the front is copied, mirrored and in pieces
+    turns = [0, 30, 45, 55, 60, 65, 70, 75, 80, 90, 180]
     track = poses([metres(angles=A_POSE, turn=t) for t in turns])
     made, articulated = generator(puppet, seed=1, **QUICK), ArticulatedGenerator(puppet)
     ours, _ = made.plan(track, slice(0, len(track)))
@@ -261,8 +261,8 @@ def test_backs_are_the_puppets(puppet: Source) -> None:
         assert here is not None and there is not None
         assert here.flow.shape[1:] == here.visibility.shape[1:] == here.rgba.shape[1:]
         apart.append(np.abs(whole(here) - whole(there)).mean())
-    assert apart[0] > 0.1 and apart[-1] == 0
-    assert 0 < apart[4] < max(apart[:4])  # it fades
+    assert apart[0] > 0.1 and apart[-2:] == [0, 0]
+    assert any(0 < a < 0.5 * max(apart) for a in apart)  # it fades
 
 
 def test_precision_is_for_the_hardware(monkeypatch) -> None:
