@@ -481,7 +481,7 @@ def _shown(facing: float) -> float:
     Args:
         facing: in [-1, 1], 1 where the same side as in the photo is seen.
     """
-    return min(1.0, max(0.0, (facing - 0.3) / 0.25))
+    return min(1.0, max(0.0, (facing - 0.55) / 0.2))
 
 
 def _mixed(first: Rendition, second: Rendition, share: float) -> Rendition:
