@@ -30,13 +30,6 @@ def l1(a: torch.Tensor, b: torch.Tensor, weight: torch.Tensor | None = None) -> 
     return weighted_mean((a - b).abs(), weight)
 
 
-def charbonnier(
-    a: torch.Tensor, b: torch.Tensor, weight: torch.Tensor | None = None, *, epsilon: float = 1e-3
-) -> torch.Tensor:
-    """A smooth L1 (Charbonnier et al., ICIP 1994); CrossNet uses it with this epsilon."""
-    return weighted_mean(((a - b) ** 2 + epsilon**2).sqrt(), weight)
-
-
 def end_point_error(
     flow: torch.Tensor, truth: torch.Tensor, weight: torch.Tensor, *, epsilon: float = 0.1
 ) -> torch.Tensor:
@@ -162,21 +155,6 @@ def feature_warp(
     """
     cosine = functional.cosine_similarity(warp(source, flow), target, 1, 1e-6)[:, None]
     return weighted_mean(visibility * (1 - cosine) + (1 - visibility) * hidden_cost, weight)
-
-
-def sampling_correctness(
-    source: torch.Tensor, target: torch.Tensor, flow: torch.Tensor, weight: torch.Tensor
-) -> torch.Tensor:
-    """exp(-cosine / best cosine anywhere) - 1/e (Global-Flow-Local-Attention, CVPR 2020).
-
-    All positions are compared with all, so for coarse levels only.
-    """
-    a = functional.normalize(source.flatten(2), dim=1, eps=1e-6)
-    b = functional.normalize(target.flatten(2), dim=1, eps=1e-6)
-    best = (a.transpose(1, 2) @ b).amax(1).unflatten(1, target.shape[-2:])[:, None]
-    cosine = functional.cosine_similarity(warp(source, flow), target, 1, 1e-6)[:, None]
-    value = torch.exp(-cosine / (best + 1e-6)) - torch.exp(torch.tensor(-1.0)).item()
-    return weighted_mean(value, weight)
 
 
 def perceptual(

@@ -23,11 +23,6 @@ def test_l1_counts_only_weighted_pixels() -> None:
     assert losses.l1(a, b).item() == pytest.approx(4.75)
 
 
-def test_charbonnier() -> None:
-    a, b = torch.zeros(1, 1, 4, 4), torch.full((1, 1, 4, 4), 3.0)
-    assert losses.charbonnier(a, b, epsilon=4.0).item() == pytest.approx(5.0)
-
-
 def test_end_point_error_is_a_length() -> None:
     flow, truth = torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 4, 4)
     flow[:, 0], flow[:, 1] = 3, 4
@@ -110,10 +105,8 @@ def test_feature_warp_finds_the_shift() -> None:
         flow = torch.zeros(1, 2, 6, 12)
         flow[:, 0] = dx
         costs.append(losses.feature_warp(source, target, flow, seen, everywhere).item())
-        costs.append(losses.sampling_correctness(source, target, flow, seen).item())
     assert costs[0] == pytest.approx(0.3 * 2 / 12, abs=1e-3)  # only the hidden columns
-    assert costs[1] == pytest.approx(0.0, abs=1e-3)
-    assert costs[0] < min(costs[2], costs[4]) and costs[1] < min(costs[3], costs[5])
+    assert costs[0] < min(costs[1:])
     right = torch.zeros(1, 2, 6, 12)
     right[:, 0] = 2.0  # bug: what lies outside of the person counts
     assert losses.feature_warp(source, target, right, seen, seen).item() == pytest.approx(

@@ -8,6 +8,7 @@ const WORDS = {
 };
 let session = "";
 let stream = null;
+let pending = new AbortController(); // of the picture that is under way
 
 function draw() {
   const host = element.querySelector(".mt-host");
@@ -61,7 +62,9 @@ async function loop(self, image, words) {
     canvas.getContext("2d").drawImage(self, 0, 0, canvas.width, canvas.height);
     const taken = performance.now();
     const body = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.8));
-    const answer = await fetch(`live/${mine}/step?seconds=${taken / 1000}`, { method: "POST", body }).catch(() => null);
+    if (session !== mine) return;
+    const { signal } = pending;
+    const answer = await fetch(`live/${mine}/step?seconds=${taken / 1000}`, { method: "POST", body, signal }).catch(() => null);
     if (session !== mine) return;
     if (!answer || !answer.ok) {
       const content = answer ? await answer.json().catch(() => ({})) : {};
@@ -83,6 +86,8 @@ async function loop(self, image, words) {
   }
 }
 function stop() {
+  pending.abort(); // a picture that reaches a session after its end is an error
+  pending = new AbortController();
   if (session) call(`live/${session}/stop`, "POST").catch(() => {});
   session = "";
   stream?.getTracks().forEach((track) => track.stop());
