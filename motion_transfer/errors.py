@@ -18,4 +18,4 @@ class WeightsError(InputError):
 
 
 class Cancelled(InputError):
-    """The caller's progress callback asked to stop."""
+    """The caller's progress callback, or a signal, asked to stop."""

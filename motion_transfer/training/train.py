@@ -5,7 +5,7 @@
 
 A run folder holds the resolved options, a line of JSON per log entry, sample sheets and
 checkpoints. Started again, a run goes on from its newest checkpoint; on shards it then takes
-exactly the steps that it would have taken without the stop.
+exactly the steps that it would have taken without the stop. Ctrl+C writes a checkpoint first.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import yaml
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from motion_transfer.errors import InputError
+from motion_transfer.errors import Cancelled, InputError
 from motion_transfer.evaluation.features import mobilenet_v2, vgg16
 from motion_transfer.generator.blocks import count_parameters
 from motion_transfer.generator.networks import PoseFlowNetworks
@@ -60,6 +60,7 @@ from motion_transfer.training.objectives import (
 from motion_transfer.training.page import write_page
 from motion_transfer.training.scores import score
 from motion_transfer.training.sheets import write_sheet
+from motion_transfer.training.stopping import Stopping
 
 log = logging.getLogger(__name__)
 NUM_HELD_OUT = 64
@@ -78,9 +79,10 @@ def train(config: TrainConfig, *, features: Features | None = None) -> Path:
     Raises:
         InputError: the options do not fit together, or the losses are not finite.
         WeightsError: the file of `loss.network` is not there; says how to get it.
+        Cancelled: a signal came; a checkpoint has been written.
     """
     _check_features(config, features)
-    with _processes() as (rank, world_size):
+    with _processes() as (rank, world_size), contextlib.ExitStack() as stack:
         device = _device(config, rank)
         torch.set_flush_denormal(True)  # tiny weights of far parts cost CPUs a factor of two
         if config.threads:
@@ -114,13 +116,12 @@ def train(config: TrainConfig, *, features: Features | None = None) -> Path:
             parallel = DistributedDataParallel(stage, device_ids=ids)
         stream = batches(config, start=step, rank=rank, world_size=world_size, device=device)
         writer = _tensorboard(config, folder) if rank == 0 else None
+        stopping = stack.enter_context(Stopping(config.minutes, device))
         started, first, bad = time.monotonic(), step, 0
         noted: dict[str, float] = {}
         pair = None
 
-        while step < config.steps:
-            if config.minutes and time.monotonic() - started > 60 * config.minutes:
-                break
+        while step < config.steps and not stopping.is_due():
             generator = torch.Generator().manual_seed((config.seed * 1_000_003 + step) * 64 + rank)
             samples = next(stream)
             pair, later, motion = _draw_pairs(samples, config, generator)
@@ -180,10 +181,12 @@ def train(config: TrainConfig, *, features: Features | None = None) -> Path:
                 final = _save(folder, config, step, stage, optimizer, ema, critic)
                 if pair is not None:
                     write_sheet(folder / "sheets" / f"{step:07d}.png", pair, outputs)
-            if config.data.held_out and step > first:
+            if config.data.held_out and step > first and not stopping.asked:
                 _hold_out(folder, writer, step, config, stage, ema, device)
             if step > first:
                 write_page(folder)
+        if stopping.asked:
+            raise Cancelled(f"stopped; the same command goes on from {final}")
         return final
 
 

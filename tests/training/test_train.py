@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from motion_transfer.errors import InputError
+from motion_transfer.errors import Cancelled, InputError
 from motion_transfer.evaluation.features import FeatureNetwork
 from motion_transfer.generator.networks import PoseFlowNetworks
 from motion_transfer.training import checkpoints
@@ -235,30 +236,66 @@ def test_held_out_scores_stand_beside_the_prior(tmp_path, shards, monkeypatch) -
         assert note[f"held_out/{name}"] >= 0
 
 
+def run_two(config: TrainConfig, folder: Path, *lines: str) -> subprocess.CompletedProcess:
+    """Train in two processes, after some lines of Python."""
+    (folder / "two.yaml").write_text(yaml.safe_dump(as_tree(config)))
+    script = folder / "go.py"
+    head = ("import os, signal, sys, torch", "from motion_transfer.training import train as loop",
+            "from motion_transfer.training.config import load_config")  # fmt: skip
+    script.write_text("\n".join(
+        (*head, "torch.set_num_threads(1)", *lines, "loop.train(load_config(sys.argv[1]))")
+    ))  # fmt: skip
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    return subprocess.run(
+        [*command, str(script), str(folder / "two.yaml")], timeout=120, text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True,
+    )  # fmt: skip
+
+
 def test_two_processes_train_as_one(tmp_path, shards) -> None:
     # bug: gradients are not shared, or both processes see the same samples
     config = make_config(tmp_path, shards, name="two", steps=2, optim=OptimConfig(clip=1e9))
     data = dataclasses.replace(config.data, modality_drop=0.0, part_maps=0.0, exact=1.0)
-    config = dataclasses.replace(config, data=data)
-    (tmp_path / "two.yaml").write_text(yaml.safe_dump(as_tree(config)))
-    script = tmp_path / "go.py"
-    script.write_text(
-        "import sys\n"
-        "import torch\n"
-        "from motion_transfer.training.config import load_config\n"
-        "from motion_transfer.training.train import train\n"
-        "torch.set_num_threads(1)\n"
-        "train(load_config(sys.argv[1]))\n"
-    )
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    subprocess.run(
-        [*command, str(script), str(tmp_path / "two.yaml")], check=True, timeout=120,
-        env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True,
-    )  # fmt: skip
+    done = run_two(dataclasses.replace(config, data=data), tmp_path)
+    assert done.returncode == 0, done.stderr
     notes = entries(tmp_path / "two")
     assert [n["step"] for n in notes] == [1, 2]  # one process writes
     weights = load_trained(tmp_path / "two").weights
     assert all(torch.isfinite(t).all() for t in weights.values())
+
+
+def test_a_signal_to_one_process_stops_both(tmp_path, shards) -> None:
+    # bug: the other waits for its gradients until the time-out
+    config = make_config(tmp_path, shards, name="two", steps=1000)
+    done = run_two(
+        config, tmp_path, "first = loop.schedule", "def schedule(step, config):",
+        "    if step == 1 and os.environ['RANK'] == '1': signal.raise_signal(signal.SIGTERM)",
+        "    return first(step, config)", "loop.schedule = schedule",
+    )  # fmt: skip
+    assert "the same command goes on from" in done.stderr
+    assert latest_checkpoint(tmp_path / "two").name == "step-0000002"
+
+
+def test_ctrl_c_writes_a_checkpoint(tmp_path, shards, monkeypatch) -> None:
+    # bug: all since the last checkpoint is lost
+    note, before = loop._note, signal.getsignal(signal.SIGINT)
+
+    def note_and_press(folder, writer, step, entry):
+        note(folder, writer, step, entry)
+        if step == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(loop, "_note", note_and_press)
+    with pytest.raises(Cancelled, match=r"stopped; the same command goes on from .*step-0000003"):
+        train(make_config(tmp_path, shards, steps=100))
+    assert latest_checkpoint(tmp_path / "run").name == "step-0000003"
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_minutes(tmp_path, shards) -> None:
+    # bug: a slice of a lent machine ends without a checkpoint
+    last = train(make_config(tmp_path, shards, steps=100_000, minutes=0.02))
+    assert latest_checkpoint(tmp_path / "run") == last and "0100000" not in last.name
 
 
 def test_rate() -> None:
