@@ -42,25 +42,14 @@ class Running:
     service: Service
 
 
-def serve(
-    *,
-    host: str = "127.0.0.1",
-    port: int = 7860,
-    share: bool = False,
-    auth_file: Path | None = None,
-    folder: Path | None = None,
-    workers: int = 1,
-    device: Device = "auto",
-    generator: GeneratorName = "articulated",
-    generator_weights: Path | None = None,
-    limits: Annotated[Limits, tyro.conf.arg(name="")] = Limits(),  # noqa: B008 - frozen
-) -> None:
-    """Run the browser app until Ctrl+C.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ServeOptions:
+    """Where the app is reached and what it does its work with.
 
     Args:
         host: address to listen at; 127.0.0.1 is this machine only, 0.0.0.0 everybody who can
             reach it.
-        port: to listen at.
+        port: to listen at; 0 finds a free one.
         share: open a public address through Gradio's tunnel as well.
         auth_file: lines `name:password`; whoever is not in it is kept out.
         folder: where uploads and results live; the user's cache directory by default.
@@ -69,6 +58,33 @@ def serve(
         generator: what re-renders the person.
         generator_weights: of the pose-flow generator, as `transfer --weights` takes them.
         limits: what is accepted.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 7860
+    share: bool = False
+    auth_file: Path | None = None
+    folder: Path | None = None
+    workers: int = 1
+    device: Device = "auto"
+    generator: GeneratorName = "articulated"
+    generator_weights: Path | None = None
+    limits: Annotated[Limits, tyro.conf.arg(name="")] = Limits()  # noqa: RUF009 - frozen
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port < 65536:
+            raise InputError(f"--port must lie in 0 to 65535, got {self.port}")
+        if self.workers < 1:
+            raise InputError(f"--workers must be at least 1, got {self.workers}")
+        if self.share and self.auth_file is None:
+            raise InputError("--share opens the server to everybody; give it an --auth-file")
+
+
+def serve(options: Annotated[ServeOptions, tyro.conf.arg(name="")] = ServeOptions()) -> None:
+    """Run the browser app until Ctrl+C.
+
+    Args:
+        options: see `ServeOptions`.
 
     Raises:
         InputError: an option cannot be used.
@@ -81,52 +97,31 @@ def serve(
         del number, frame
         stop.set()
 
-    with running(
-        host=host, port=port, share=share, auth_file=auth_file, folder=folder, workers=workers,
-        device=device, generator=generator, generator_weights=generator_weights, limits=limits,
-    ) as server:  # fmt: skip
+    with running(options) as server:
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, end)
         print(f"motion-transfer is at {server.address}", flush=True)
         if server.public_address:
             print(f"and for everybody at {server.public_address}", flush=True)
-        if host not in LOCAL and auth_file is None:
+        if options.host not in LOCAL and options.auth_file is None:
             _LOG.warning("warning: whoever can reach this machine can use it; see --auth-file")
         stop.wait()
 
 
 @contextlib.contextmanager
-def running(
-    *,
-    host: str = "127.0.0.1",
-    port: int = 7860,
-    share: bool = False,
-    auth_file: Path | None = None,
-    folder: Path | None = None,
-    workers: int = 1,
-    device: Device = "auto",
-    generator: GeneratorName = "articulated",
-    generator_weights: Path | None = None,
-    limits: Limits | None = None,
-) -> Iterator[Running]:
-    """A server for the time of a `with` block; arguments as for `serve`, port 0 finds a free one.
+def running(options: ServeOptions) -> Iterator[Running]:
+    """A server for the time of a `with` block; errors as of `serve`.
 
     Yields:
         Its address and its jobs.
     """
-    if not 0 <= port < 65536:
-        raise InputError(f"--port must lie in 0 to 65535, got {port}")
-    if workers < 1:
-        raise InputError(f"--workers must be at least 1, got {workers}")
     from motion_transfer.web.access import read_users
 
-    if generator_weights is not None and not generator_weights.exists():
-        raise FileNotFoundError(f"--generator-weights: no such file: {generator_weights}")
-    users = None if auth_file is None else read_users(auth_file)
-    if share and users is None:
-        raise InputError("--share opens the server to everybody; give it an --auth-file")
-    limits = limits or Limits()
-    folder = (folder or weights.cache_dir() / "web").absolute()
+    given = options.generator_weights
+    if given is not None and not given.exists():
+        raise FileNotFoundError(f"--generator-weights: no such file: {given}")
+    users = None if options.auth_file is None else read_users(options.auth_file)
+    folder = (options.folder or weights.cache_dir() / "web").absolute()
     folder.mkdir(parents=True, exist_ok=True)
     # both are read when Gradio is imported or builds its page
     os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")
@@ -144,15 +139,18 @@ def running(
     from motion_transfer.web.service import Service
 
     metrics = Metrics()
-    store = JobStore(folder, limits, num_workers=workers, observe=metrics.ended)
+    store = JobStore(folder, options.limits, num_workers=options.workers, observe=metrics.ended)
     metrics.watch(store.count)
-    service = Service(store, metrics, device=device, generator=generator, weights=generator_weights)
+    service = Service(
+        store, metrics, device=options.device, generator=options.generator, weights=given
+    )
     page = None
     try:
         page = build_page(service)
-        max_bytes = limits.max_upload_mb * 1_000_000
+        max_bytes = options.limits.max_upload_mb * 1_000_000
         _, address, public_address = page.launch(
-            server_name=host, server_port=port or free_port(host), share=share,
+            server_name=options.host, server_port=options.port or free_port(options.host),
+            share=options.share,
             prevent_thread_lock=True, quiet=True, ssr_mode=False, show_error=False,
             max_file_size=max_bytes, footer_links=[], theme=THEME, css=read_asset("page.css"),
             head=HEAD, allowed_paths=[], enable_monitoring=False, mcp_server=False,
@@ -172,7 +170,8 @@ def running(
     except OSError as error:
         if "port" in str(error):
             raise InputError(
-                f"--port: {port} at {host} cannot be used: another program may; choose another"
+                f"--port: {options.port} at {options.host} cannot be used: another program may; "
+                "choose another"
             ) from error
         raise
     finally:

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from motion_transfer.web.limits import Limits
-from motion_transfer.web.server import Running, running
+from motion_transfer.web.server import Running, ServeOptions, running
 
 LIMITS = Limits(max_upload_mb=20, max_seconds=30, max_megapixels=30)
 QUICK = {"matte": "fast", "background": "teal", "end": 0.3}
@@ -23,7 +23,8 @@ QUICK = {"matte": "fast", "background": "teal", "end": 0.3}
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, networks: None) -> Iterator[Running]:
     """A server at a free port."""
-    with running(port=0, folder=tmp_path_factory.mktemp("server"), limits=LIMITS) as started:
+    options = ServeOptions(port=0, folder=tmp_path_factory.mktemp("server"), limits=LIMITS)
+    with running(options) as started:
         yield started
 
 

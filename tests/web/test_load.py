@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from motion_transfer.web.limits import Limits
-from motion_transfer.web.server import running
+from motion_transfer.web.server import ServeOptions, running
 
 CLIENTS, JOBS_EACH = 20, 5
 SETTINGS = json.dumps({"matte": "fast", "background": "teal", "start": 1.0, "end": 1.1})
@@ -36,9 +36,10 @@ def test_a_hundred_jobs_of_twenty_clients(tmp_path: Path, person: Path) -> None:
     names = [f"user{k}" for k in range(CLIENTS + 1)]
     (tmp_path / "users").write_text("".join(f"{name}:secret\n" for name in names))
     limits = Limits(max_queue=CLIENTS * JOBS_EACH, max_per_client=JOBS_EACH)
-    with running(
+    options = ServeOptions(
         port=0, folder=tmp_path / "s", auth_file=tmp_path / "users", limits=limits
-    ) as server:
+    )
+    with running(options) as server:
         store = server.service.store
 
         def work(name: str) -> list[str]:

@@ -16,7 +16,7 @@ from PIL import Image
 from motion_transfer import sidecar
 from motion_transfer.media.decode import probe
 from motion_transfer.web.limits import Limits
-from motion_transfer.web.server import running
+from motion_transfer.web.server import ServeOptions, running
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -215,8 +215,11 @@ def test_batch_zip(server, client: httpx.Client, person: Path, dance: Path, fini
 def test_users(tmp_path: Path, send) -> None:
     # bug: a part of the server is open although there is a password
     (tmp_path / "users").write_text("# people\nann:secret\nbob:also:secret\n")
-    with running(port=0, folder=tmp_path / "s", auth_file=tmp_path / "users",
-                 limits=Limits(max_per_client=1)) as server:  # fmt: skip
+    options = ServeOptions(
+        port=0, folder=tmp_path / "s", auth_file=tmp_path / "users",
+        limits=Limits(max_per_client=1),
+    )  # fmt: skip
+    with running(options) as server:
         for path in ("/", "/metrics", "/jobs/x", "/gradio_api/info", "/config", "/theme.css",
                      "/gradio_api/file=/etc/passwd"):  # fmt: skip
             answer = httpx.get(server.address + path.lstrip("/"))
