@@ -18,6 +18,7 @@ class GeneratorConfig:
     name: str
     kind: Kind
     weights: str | None = None  # pose-flow: file that `export` wrote; None: the one that ships
+    smooth: float | None = None  # pose-flow, articulated: of its flow; None: the evaluation's
     frames: str | None = None  # frames: folder of pictures or video, with {case} in its path
     command: str | None = None  # command: with {photo} {driving} {track} {output}
     timeout_seconds: float = 3600.0  # of a command, for one case
@@ -31,6 +32,10 @@ class GeneratorConfig:
                 )
         if self.weights is not None and self.kind != "pose-flow":
             raise InputError(f"generator {self.name}: weights belong to kind pose-flow")
+        if self.smooth is not None and self.kind not in ("pose-flow", "articulated"):
+            raise InputError(
+                f"generator {self.name}: smooth belongs to kinds pose-flow and articulated"
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

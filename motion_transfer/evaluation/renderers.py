@@ -105,16 +105,17 @@ class OwnRenderer:
     def __init__(self, generator: GeneratorConfig, config: EvaluateConfig) -> None:
         self._generator, self._config = generator, config
         device = resolve_device(config.device)
+        self._smooth = config.smooth if generator.smooth is None else generator.smooth
         makers: dict[str, Callable[[Source], Generator]] = {
             "still": StillGenerator,
             "articulated": functools.partial(
-                ArticulatedGenerator, device=device, flow_smoothing=config.smooth
+                ArticulatedGenerator, device=device, flow_smoothing=self._smooth
             ),
         }
         if generator.kind == "pose-flow":
             pretrained = load_pretrained(generator.weights)
             makers["pose-flow"] = lambda source: PoseFlowGenerator(
-                [source], pretrained, device=device, flow_smoothing=config.smooth
+                [source], pretrained, device=device, flow_smoothing=self._smooth
             )
         self._make = makers[generator.kind]
 
@@ -136,7 +137,7 @@ class OwnRenderer:
         folder.mkdir(parents=True, exist_ok=True)
         return transfer(
             clip.photo, clip.driving, folder / "output.mp4", start=clip.start, end=clip.end,
-            smooth=self._config.smooth, generator=name,
+            smooth=self._smooth, generator=name,
             weights=self._generator.weights, matte=self._config.matte, device=self._config.device,
             overwrite=True,
         ).output  # fmt: skip

@@ -78,7 +78,7 @@ def make_atlas(
     boxes = np.zeros((len(sources), len(NAMES), 5), np.int64)
     start = 1
     for number, (source, cut) in enumerate(zip(sources, layers, strict=True)):
-        owner = _owners(source.alpha, cut)
+        owner = find_owners(source.alpha, cut)
         for index, name in enumerate(NAMES):
             texture, (x, y) = _texture(source, owner, name, cut.get(name), filled)
             boxes[number, index] = start, x, y, *texture.shape[:2]
@@ -87,8 +87,16 @@ def make_atlas(
     return Atlas(pixels=np.concatenate(pixels), boxes=boxes)
 
 
-def _owners(alpha: np.ndarray, layers: dict[str, Layer]) -> np.ndarray:
-    """(H, W) int: the layer that the photo shows at each pixel, -1 outside of the person."""
+def find_owners(alpha: np.ndarray, layers: dict[str, Layer]) -> np.ndarray:
+    """Whose pixels the photo shows.
+
+    Args:
+        alpha: (H, W) of the photo.
+        layers: of it, from `layers.cut_layers`.
+
+    Returns:
+        (H, W) int64 index in `layers.NAMES`, -1 outside of the person.
+    """
     owner, best = np.full(alpha.shape, -1), np.full(alpha.shape, 0.02, np.float32)
     for name, layer in layers.items():
         x0, y0, x1, y1 = layer.box_xyxy

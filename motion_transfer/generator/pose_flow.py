@@ -30,7 +30,8 @@ from motion_transfer.generator.articulated import (
     Source,
     cut_source,
 )
-from motion_transfer.generator.atlas import LAYER_OF_PART, make_atlas
+from motion_transfer.generator.atlas import LAYER_OF_PART, find_owners, make_atlas
+from motion_transfer.generator.blocks import double
 from motion_transfer.generator.canonical import (
     CROP_HW,
     TORSO_PX,
@@ -43,8 +44,9 @@ from motion_transfer.generator.canonical import (
     from_blazepose,
     steady_crops,
 )
+from motion_transfer.generator.layers import Layer
 from motion_transfer.generator.networks import EncodedSource
-from motion_transfer.generator.parts import Skeleton, mix, part_affine, skeleton
+from motion_transfer.generator.parts import Skeleton, axes, mix, part_affine, skeleton
 from motion_transfer.generator.paste import (
     OUTSIDE_LOGIT,
     Nodes,
@@ -68,6 +70,8 @@ TOLERANCE_TORSO = 0.06
 """Flows of neighbouring frames that differ by this much hardly count."""
 AGREE_TORSO = 0.1
 """Neighbouring places in the photo that are further apart belong to different limbs."""
+ALONG_TORSO = 0.05
+"""Limbs whose places in the photo differ by less do not move against each other."""
 FIRST_LOGIT = 1.5
 """By how much another photo must show a pixel better: what both show, two of them would blur."""
 _GATE_GAIN, _GATE_LEAST = 12.0, 0.25
@@ -112,7 +116,7 @@ class Plan:
         first: the first wanted frame.
         num: of wanted frames.
         size_hw: of the target frame.
-        puppet: the articulated generator's plan, where it paints.
+        puppet: the articulated generator's plan.
         looked: flows of the last frames, by frame; one for each photo.
         drawn: the last frames, by frame.
     """
@@ -124,7 +128,7 @@ class Plan:
     first: int
     num: int
     size_hw: tuple[int, int]
-    puppet: articulated.Plan | None
+    puppet: articulated.Plan
     looked: dict[int, list[Looked]] = dataclasses.field(default_factory=dict)
     drawn: dict[int, Drawn] = dataclasses.field(default_factory=dict)
 
@@ -133,10 +137,16 @@ class Plan:
 
 
 class _Photo(NamedTuple):
-    """A source photo: what the networks know of it, and its crop."""
+    """A source photo.
+
+    encoded: what the networks know of it.
+    crop: its crop.
+    owners: (H, W) int64 in the crop, the layer that the photo shows, -1 outside of the person.
+    """
 
     encoded: EncodedSource
     crop: Crop
+    owners: torch.Tensor
 
 
 @functools.cache
@@ -184,18 +194,16 @@ class PoseFlowGenerator:
         self._precision = fast_precision(self.device.type)
         networks = pretrained.networks.to(self.device, self._precision)
         self._networks = networks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._photos = [self._encode(source) for source in sources]
         first = sources[0].pose
         size = body_size(_pose(first, first.confidence))
         self._torso_metres = float(size[0]) / float(px_per_metre(first)[0])
-        self._puppet = None
-        if not pretrained.paints:
-            self._puppet = ArticulatedGenerator(
-                sources[0], device=device, flow_smoothing=flow_smoothing
-            )
-        cut = [self._puppet.layers] if self._puppet is not None else [cut_source(sources[0])[0]]
-        cut += [cut_source(source)[0] for source in sources[1:]]
-        self._atlas = make_atlas(sources, cut, filled=self._puppet is not None)
+        self._outlines, self._paints = pretrained.outlines, pretrained.paints
+        self._puppet = ArticulatedGenerator(
+            sources[0], device=device, flow_smoothing=flow_smoothing
+        )
+        cut = [self._puppet.layers, *(cut_source(source)[0] for source in sources[1:])]
+        self._photos = [self._encode(*each) for each in zip(sources, cut, strict=True)]
+        self._atlas = make_atlas(sources, cut, filled=not self._paints)
         if self.device.type != "cpu":
             self._pixels = torch.from_numpy(self._atlas.pixels).to(self.device).float() / 255
             self._boxes = torch.from_numpy(self._atlas.boxes).to(self.device)
@@ -210,9 +218,7 @@ class PoseFlowGenerator:
             fit_crop(pose, targets.size_hw, size_hw=self.crop_hw, torso_px=torso_px),
             radius=CROP_RADIUS, sigma=CROP_SIGMA,
         )  # fmt: skip
-        puppet = None
-        if self._puppet is not None:
-            puppet, state = self._puppet.plan(targets, wanted, state)
+        puppet, state = self._puppet.plan(targets, wanted, state)
         plan = Plan(
             poses=Pose(*(t.to(self.device) for t in crop_pose(pose, crops, self.crop_hw))),
             torso_px=(torso_px * crops.scale).to(self.device),
@@ -230,9 +236,9 @@ class PoseFlowGenerator:
         """See `Generator`. Flow and visibility are those of the first photo."""
         if not plan.present[plan.first + frame]:
             return None
-        share = 1.0 if plan.puppet is None else _shown(float(plan.puppet.facing[frame]))
+        share = _shown(float(plan.puppet.facing[frame]))
         ours = self._draw_learned(plan, frame, with_flow) if share > 0 else None
-        if share == 1 or self._puppet is None or plan.puppet is None:
+        if share == 1:
             return ours
         turned = self._puppet.draw(plan.puppet, frame, with_flow=with_flow)
         if ours is None or turned is None:
@@ -256,7 +262,7 @@ class PoseFlowGenerator:
         return Rendition(rgba=canvas[:4], flow=where - here, visibility=canvas[4:], box_xyxy=box)
 
     @torch.inference_mode()
-    def _encode(self, source: Source) -> _Photo:
+    def _encode(self, source: Source, layers: dict[str, Layer]) -> _Photo:
         """Compute all of a photo that does not depend on the target."""
         pose = _pose(source.pose, source.pose.confidence)
         crop = fit_crop(pose, source.alpha.shape[:2], size_hw=self.crop_hw)
@@ -265,7 +271,13 @@ class PoseFlowGenerator:
         cropped = Pose(*(t.to(self.device) for t in crop_pose(pose, crop, self.crop_hw)))
         with self._autocast():
             maps = draw_source(cropped, pixels[:, 3:])
-            return _Photo(self._networks.encode_source(pixels[:, :3], maps), crop)
+            encoded = self._networks.encode_source(pixels[:, :3], maps)
+        owners = cv2.warpAffine(
+            find_owners(source.alpha, layers).astype(np.int16), _to_crop(crop, self.crop_hw),
+            self.crop_hw[::-1], flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT,
+            borderValue=-1,
+        )  # fmt: skip
+        return _Photo(encoded, crop, torch.from_numpy(owners).long().to(self.device))
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(
@@ -295,7 +307,7 @@ class PoseFlowGenerator:
         flows = self._smoothed(plan, padded, skeleton(pose, plan.torso_px[padded]))
         alpha, gate, painted = self._synthesise(flows, pose, plan.torso_px[padded])
         maps = torch.cat([alpha, gate], 1).float()
-        nodes = self._nodes(plan, padded, flows)
+        nodes = self._nodes(plan, padded, flows, skeleton(pose, plan.torso_px[padded]))
         return [
             Drawn(
                 Nodes(*(t[:, k] for t in nodes)), maps[k], None if painted is None else painted[k]
@@ -359,46 +371,80 @@ class PoseFlowGenerator:
         self, flows: list[PoseFlow], pose: Pose, torso_px: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Logit of alpha (B, 1, H, W), gate (B, 1, H, W), and painted colours (B, 3, H, W)."""
-        if self._puppet is None:
+        alpha = torch.stack([f.full()[2] for f in flows]).mean(0)
+        if self._outlines:
             encoded = [photo.encoded for photo in self._photos]
             with self._autocast():
                 maps = draw_pose(pose, full_hw=self.crop_hw, torso_px=torso_px).maps
                 garment = self._networks.garment([e.garment_features for e in encoded], flows, maps)
-                picture = self._networks.synthesis(
-                    [e.appearance for e in encoded], flows, garment, maps
-                )
-            return picture.alpha, picture.gate, picture.generated.clamp(0, 1)
-        full = [flow.full() for flow in flows]
-        mask = torch.stack([f[2] for f in full]).mean(0)
-        seen = torch.stack([f[1] for f in full]).amax(0)
+                if self._paints:
+                    picture = self._networks.synthesis(
+                        [e.appearance for e in encoded], flows, garment, maps
+                    )
+                    return picture.alpha, picture.gate, picture.generated.clamp(0, 1)
+            alpha = double(garment.alpha)
         # visibility is that of the person: outside of the outline it says nothing
-        given = torch.sigmoid(seen) / torch.sigmoid(mask).clamp_min(1e-3)
+        seen = torch.stack([f.full()[1] for f in flows]).amax(0)
+        given = torch.sigmoid(seen) / torch.sigmoid(alpha).clamp_min(1e-3)
         gate = torch.sigmoid(_GATE_GAIN * (given - _GATE_LEAST))
-        return mask, gate, None
+        return alpha, gate, None
 
-    def _nodes(self, plan: Plan, frames: torch.Tensor, flows: list[PoseFlow]) -> Nodes:
+    def _nodes(
+        self, plan: Plan, frames: torch.Tensor, flows: list[PoseFlow], bones: Skeleton
+    ) -> Nodes:
         """The flows as places in the photos; the second axis is the frame."""
         height, width = self.crop_hw
         scale = plan.crops.scale[frames].to(self.device)
         places, slopes, layers = [], [], []
-        member = functional.one_hot(torch.tensor(LAYER_OF_PART, device=self.device)).float()
         for s, (photo, flow) in enumerate(zip(self._photos, flows, strict=True)):
             half = flow.finest.flow
             grid = pixel_grid(half.shape[-2], half.shape[-1], device=self.device)
             at = 2 * (grid + half) + 0.5  # crop pixels of the photo
             middle = at.new_tensor([(width - 1) / 2, (height - 1) / 2])[:, None, None]
             crop = Crop(photo.crop.centre.to(self.device), photo.crop.scale.to(self.device))
-            places.append((at - middle) / crop.scale + crop.centre[:, :, None, None])
             found = torch.stack([plan.looked[f][s].slopes for f in frames.tolist()])
             slopes.append(found * (scale / crop.scale)[:, None, None, None])
-            parts = torch.softmax(flow.finest.part_logits, 1)
-            layers.append(torch.einsum("bkhw,kl->blhw", parts, member).argmax(1))
+            layers.append(self._layers(photo, flow.finest.part_logits, at, bones))
+            places.append((at - middle) / crop.scale + crop.centre[:, :, None, None])
         logits = torch.stack([flow.finest.visibility[:, 0] for flow in flows]).float()
         logits[0] += FIRST_LOGIT
         shares = torch.softmax(4 * logits, 0)
         return Nodes(
             torch.stack(places).float(), torch.stack(slopes).float(), shares, torch.stack(layers)
         )
+
+    def _layers(
+        self, photo: _Photo, logits: torch.Tensor, at: torch.Tensor, bones: Skeleton
+    ) -> torch.Tensor:
+        """Whose texture the nodes show.
+
+        That of a node's part; but where the limb that the photo shows there moves along with it,
+        that limb: it is nearer in the photo, and as nothing moves between the two it still is.
+
+        Args:
+            photo: that is looked at.
+            logits: (B, K, H/2, W/2) of the parts.
+            at: (B, 2, H/2, W/2) where the flow looks, crop pixels of the photo.
+            bones: of the targets.
+
+        Returns:
+            (B, H/2, W/2) index in `layers.NAMES`.
+        """
+        member = functional.one_hot(torch.tensor(LAYER_OF_PART, device=self.device)).float()
+        layer = torch.einsum("bkhw,kl->blhw", torch.softmax(logits, 1), member).argmax(1)
+        shown = _look_up_nearest(photo.owners, at)
+        own = member.T[shown.clamp_min(0)].permute(0, 3, 1, 2) > 0  # (B, K, H/2, W/2)
+        part = torch.where(own, logits, -torch.inf).argmax(1)  # of the limb that is shown
+        affine = part_affine(photo.encoded.maps.pose.bones, bones)
+        sample_of = torch.arange(len(part), device=self.device)[:, None, None]
+        x, y = axes((part.shape[1], part.shape[2]), self.crop_hw, self.device)
+        by_x, by_y = affine.matrix[sample_of, part].unbind(-1)  # (B, H/2, W/2, 2)
+        landing = by_x * x[:, None] + by_y * y[:, None, None] + affine.offset[sample_of, part]
+        landing = landing.permute(0, 3, 1, 2)
+        limit_px = ALONG_TORSO * TORSO_PX * self.crop_hw[0] / CROP_HW[0]
+        along = (landing - at).norm(dim=1) < limit_px
+        covers = (shown >= 0) & (_look_up_nearest(photo.owners, landing) == shown)
+        return torch.where(along & covers, shown, layer)
 
     def _place(self, crop: Crop, box: tuple[int, int, int, int]) -> Place:
         """Where a box of the frame lies in the crop."""
@@ -430,7 +476,6 @@ class PoseFlowGenerator:
                 at = at + at.new_tensor(place.start_xy)[:, None, None]
                 found = sample(drawn.painted[None].float(), at, padding="border")[0]
             return torch.cat([found, torch.ones_like(found[:1])])
-        assert self._puppet is not None and plan.puppet is not None
         painted = torch.zeros(4, height, width, device=self.device)
         puppet = self._puppet.draw(plan.puppet, frame)
         if puppet is not None:
@@ -506,6 +551,21 @@ def _mixed(first: Rendition, second: Rendition, share: float) -> Rendition:
     assert nearer.flow is not None
     flow = placed(nearer.flow, nearer)
     return Rendition(rgba, flow, lerp(first.visibility, second.visibility), box)
+
+
+def _to_crop(crop: Crop, size_hw: tuple[int, int]) -> np.ndarray:
+    """(2, 3) matrix from picture to crop pixels."""
+    scale = float(crop.scale[0])
+    middle = np.array([(size_hw[1] - 1) / 2, (size_hw[0] - 1) / 2])
+    return np.column_stack([scale * np.eye(2), middle - scale * crop.centre[0].numpy()])
+
+
+def _look_up_nearest(labels: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
+    """(B, h, w) of (H, W) labels at positions (B, 2, h, w)."""
+    height, width = labels.shape
+    x = at[:, 0].round().long().clamp(0, width - 1)
+    y = at[:, 1].round().long().clamp(0, height - 1)
+    return labels[y, x]
 
 
 def _frames_of(poses: Pose, frames: torch.Tensor) -> Pose:

@@ -35,6 +35,11 @@ class Pretrained(NamedTuple):
     stage: str
 
     @property
+    def outlines(self) -> bool:
+        """Whether GarmentNet has been trained."""
+        return self.stage != "flow"
+
+    @property
     def paints(self) -> bool:
         """Whether SynthesisNet has been trained, and GarmentNet with it."""
         return self.stage in ("synthesis", "joint")
