@@ -46,7 +46,15 @@ from motion_transfer.generator.canonical import (
 )
 from motion_transfer.generator.layers import Layer
 from motion_transfer.generator.networks import EncodedSource
-from motion_transfer.generator.parts import Skeleton, axes, mix, part_affine, skeleton
+from motion_transfer.generator.parts import (
+    PART_NAMES,
+    Skeleton,
+    axes,
+    cover,
+    mix,
+    part_affine,
+    skeleton,
+)
 from motion_transfer.generator.paste import (
     OUTSIDE_LOGIT,
     Nodes,
@@ -70,6 +78,9 @@ TOLERANCE_TORSO = 0.06
 """Flows of neighbouring frames that differ by this much hardly count."""
 AGREE_TORSO = 0.1
 """Neighbouring places in the photo that are further apart belong to different limbs."""
+PUPPETS_REACH = {"head": 1.5, "upper_arm": 1.6, "lower_arm": 1.8, "hand": 2.4}
+"""Parts that the puppet draws better, and how far from their bones they reach, in usual radii: it
+keeps a head rigid and fingers whole. What it is bad at is left: clothes that hang over two limbs."""
 ALONG_TORSO = 0.05
 """Limbs whose places in the photo differ by less do not move against each other."""
 FIRST_LOGIT = 1.5
@@ -83,11 +94,13 @@ class Drawn(NamedTuple):
     nodes: where the photos' pixels come from.
     maps: (2, H, W) logit of alpha, and the gate in [0, 1].
     painted: (3, H, W) what SynthesisNet painted; None where the puppet paints.
+    puppets: (H/2, W/2) in [0, 1], the puppet's share of what is shown.
     """
 
     nodes: Nodes
     maps: torch.Tensor
     painted: torch.Tensor | None
+    puppets: torch.Tensor
 
 
 class Looked(NamedTuple):
@@ -116,7 +129,7 @@ class Plan:
         first: the first wanted frame.
         num: of wanted frames.
         size_hw: of the target frame.
-        puppet: the articulated generator's plan.
+        puppet: the articulated generator's plan, where it paints.
         looked: flows of the last frames, by frame; one for each photo.
         drawn: the last frames, by frame.
     """
@@ -128,7 +141,7 @@ class Plan:
     first: int
     num: int
     size_hw: tuple[int, int]
-    puppet: articulated.Plan
+    puppet: articulated.Plan | None
     looked: dict[int, list[Looked]] = dataclasses.field(default_factory=dict)
     drawn: dict[int, Drawn] = dataclasses.field(default_factory=dict)
 
@@ -198,10 +211,13 @@ class PoseFlowGenerator:
         size = body_size(_pose(first, first.confidence))
         self._torso_metres = float(size[0]) / float(px_per_metre(first)[0])
         self._outlines, self._paints = pretrained.outlines, pretrained.paints
-        self._puppet = ArticulatedGenerator(
-            sources[0], device=device, flow_smoothing=flow_smoothing
-        )
-        cut = [self._puppet.layers, *(cut_source(source)[0] for source in sources[1:])]
+        self._puppet = None
+        if not self._paints:
+            self._puppet = ArticulatedGenerator(
+                sources[0], device=device, flow_smoothing=flow_smoothing
+            )
+        cut = [cut_source(sources[0])[0] if self._puppet is None else self._puppet.layers]
+        cut += [cut_source(source)[0] for source in sources[1:]]
         self._photos = [self._encode(*each) for each in zip(sources, cut, strict=True)]
         self._atlas = make_atlas(sources, cut, filled=not self._paints)
         if self.device.type != "cpu":
@@ -218,7 +234,9 @@ class PoseFlowGenerator:
             fit_crop(pose, targets.size_hw, size_hw=self.crop_hw, torso_px=torso_px),
             radius=CROP_RADIUS, sigma=CROP_SIGMA,
         )  # fmt: skip
-        puppet, state = self._puppet.plan(targets, wanted, state)
+        puppet = None
+        if self._puppet is not None:
+            puppet, state = self._puppet.plan(targets, wanted, state)
         plan = Plan(
             poses=Pose(*(t.to(self.device) for t in crop_pose(pose, crops, self.crop_hw))),
             torso_px=(torso_px * crops.scale).to(self.device),
@@ -236,23 +254,33 @@ class PoseFlowGenerator:
         """See `Generator`. Flow and visibility are those of the first photo."""
         if not plan.present[plan.first + frame]:
             return None
+        if self._puppet is None or plan.puppet is None:
+            return self._draw_learned(plan, frame, with_flow, None)
+        puppet = self._puppet.draw(plan.puppet, frame, with_flow=with_flow)
         share = _shown(float(plan.puppet.facing[frame]))
-        ours = self._draw_learned(plan, frame, with_flow) if share > 0 else None
-        if share == 1:
-            return ours
-        turned = self._puppet.draw(plan.puppet, frame, with_flow=with_flow)
-        if ours is None or turned is None:
-            return ours or turned
-        return _mixed(turned, ours, share)
+        ours = self._draw_learned(plan, frame, with_flow, puppet) if share > 0 else None
+        if ours is None or puppet is None:
+            return ours or puppet
+        (x0, y0), (x1, y1) = (
+            edge([puppet.box_xyxy, ours.box_xyxy], 0)[half].tolist()
+            for edge, half in ((np.min, slice(2)), (np.max, slice(2, 4)))
+        )
+        box = (x0, y0, x1, y1)
+        place = self._place(_crop_of(plan.crops, plan.first + frame), box)
+        puppets = _to_frame(self._drawn(plan, frame).puppets[None], place, 0.5)[0]
+        return _mixed(puppet, ours, share * (1 - puppets), box)
 
-    def _draw_learned(self, plan: Plan, frame: int, with_flow: bool) -> Rendition | None:
+    def _draw_learned(
+        self, plan: Plan, frame: int, with_flow: bool, puppet: Rendition | None
+    ) -> Rendition | None:
+        """What the networks make of a frame, over the puppet if that paints."""
         at = plan.first + frame
         drawn = self._drawn(plan, frame)
         box = _box(drawn.maps[0], _crop_of(plan.crops, at), plan.size_hw)
         if box is None:
             return None
         place = self._place(_crop_of(plan.crops, at), box)
-        painted = self._painted(drawn, plan, frame, box, place)
+        painted = self._painted(drawn, puppet, box, place)
         paste = self._paste_cpu if self.device.type == "cpu" else self._paste_device
         canvas, where = paste(drawn, painted, place, with_flow)
         if not with_flow:
@@ -307,13 +335,15 @@ class PoseFlowGenerator:
         flows = self._smoothed(plan, padded, skeleton(pose, plan.torso_px[padded]))
         alpha, gate, painted = self._synthesise(flows, pose, plan.torso_px[padded])
         maps = torch.cat([alpha, gate], 1).float()
-        nodes = self._nodes(plan, padded, flows, skeleton(pose, plan.torso_px[padded]))
+        bones = skeleton(pose, plan.torso_px[padded])
+        nodes, puppets = self._nodes(plan, padded, flows, bones), self._puppets(bones)
         return [
             Drawn(
-                Nodes(*(t[:, k] for t in nodes)), maps[k], None if painted is None else painted[k]
+                Nodes(*(t[:, k] for t in nodes)), maps[k],
+                None if painted is None else painted[k], puppets[k],
             )
             for k in range(len(frames))
-        ]
+        ]  # fmt: skip
 
     def _look(self, plan: Plan, frames: list[int]) -> None:
         """Run PoseFlowNet on some frames."""
@@ -413,6 +443,16 @@ class PoseFlowGenerator:
             torch.stack(places).float(), torch.stack(slopes).float(), shares, torch.stack(layers)
         )
 
+    def _puppets(self, bones: Skeleton) -> torch.Tensor:
+        """(B, H/2, W/2) the puppet's share: 1 on the parts that it draws, 0 away from them."""
+        away = cover(bones, (self.crop_hw[0] // 2, self.crop_hw[1] // 2), self.crop_hw).distance
+        away = away + 99 * (1 - bones.known)[..., None, None]
+        kinds = [name.partition("_")[2] or name for name in PART_NAMES]
+        parts = [k for k, kind in enumerate(kinds) if kind in PUPPETS_REACH]
+        reach = away.new_tensor([PUPPETS_REACH[kinds[k]] for k in parts])
+        near = (reach[:, None, None] - away[:, parts]).amax(1)
+        return (near / 0.4).clamp(0, 1)
+
     def _layers(
         self, photo: _Photo, logits: torch.Tensor, at: torch.Tensor, bones: Skeleton
     ) -> torch.Tensor:
@@ -454,30 +494,17 @@ class PoseFlowGenerator:
             (box[1] - y) * scale + (self.crop_hw[0] - 1) / 2,
         )
         torso_px = TORSO_PX * self.crop_hw[0] / CROP_HW[0] / float(self._photos[0].crop.scale)
-        return Place(start, scale, (box[3] - box[1], box[2] - box[0]), AGREE_TORSO * torso_px)
+        size_hw = (box[3] - box[1], box[2] - box[0])
+        return Place(start, scale, size_hw, AGREE_TORSO * torso_px)
 
     def _painted(
-        self, drawn: Drawn, plan: Plan, frame: int, box: tuple[int, int, int, int], place: Place
+        self, drawn: Drawn, puppet: Rendition | None, box: tuple[int, int, int, int], place: Place
     ) -> torch.Tensor:
         """(4, h, w) colour times weight, weight: what is shown where no photo shows the surface."""
-        height, width = place.size_hw
         if drawn.painted is not None:
-            if self.device.type == "cpu":
-                colour = cv2.warpAffine(
-                    drawn.painted.permute(1, 2, 0).contiguous().numpy(),
-                    np.array([[place.scale, 0, place.start_xy[0]],
-                              [0, place.scale, place.start_xy[1]]]),
-                    (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-                    borderMode=cv2.BORDER_REPLICATE,
-                )  # fmt: skip
-                found = torch.from_numpy(colour).permute(2, 0, 1)
-            else:
-                at = pixel_grid(height, width, device=self.device) * place.scale
-                at = at + at.new_tensor(place.start_xy)[:, None, None]
-                found = sample(drawn.painted[None].float(), at, padding="border")[0]
+            found = _to_frame(drawn.painted, place)
             return torch.cat([found, torch.ones_like(found[:1])])
-        painted = torch.zeros(4, height, width, device=self.device)
-        puppet = self._puppet.draw(plan.puppet, frame)
+        painted = torch.zeros(4, *place.size_hw, device=self.device)
         if puppet is not None:
             x0, y0, x1, y1 = puppet.box_xyxy
             left, top = max(x0, box[0]), max(y0, box[1])
@@ -529,11 +556,10 @@ def _shown(facing: float) -> float:
     return min(1.0, max(0.0, (facing - 0.55) / 0.2))
 
 
-def _mixed(first: Rendition, second: Rendition, share: float) -> Rendition:
-    """Two renditions of a frame, `share` of the second."""
-    boxes = np.array([first.box_xyxy, second.box_xyxy])
-    low, high = boxes[:, :2].min(0), boxes[:, 2:].max(0)
-    box = (int(low[0]), int(low[1]), int(high[0]), int(high[1]))
+def _mixed(
+    first: Rendition, second: Rendition, share: torch.Tensor, box: tuple[int, int, int, int]
+) -> Rendition:
+    """Two renditions of a frame in a box around both, `share` (h, w) of the second."""
 
     def placed(tensor: torch.Tensor, rendition: Rendition) -> torch.Tensor:
         x0, y0, x1, y1 = rendition.box_xyxy
@@ -547,10 +573,24 @@ def _mixed(first: Rendition, second: Rendition, share: float) -> Rendition:
     if first.flow is None or second.flow is None:
         return Rendition(rgba, None, None, box)
     assert first.visibility is not None and second.visibility is not None
-    nearer = second if share > 0.5 else first
-    assert nearer.flow is not None
-    flow = placed(nearer.flow, nearer)
+    flow = torch.where(share > 0.5, placed(second.flow, second), placed(first.flow, first))
     return Rendition(rgba, flow, lerp(first.visibility, second.visibility), box)
+
+
+def _to_frame(maps: torch.Tensor, place: Place, share: float = 1.0) -> torch.Tensor:
+    """(C, h, w) in a box of the frame from (C, H, W) of the crop, or a grid of `share` its size."""
+    height, width = place.size_hw
+    scale, start = place.scale * share, [(v + 0.5) * share - 0.5 for v in place.start_xy]
+    if maps.device.type == "cpu":
+        found = cv2.warpAffine(
+            maps.permute(1, 2, 0).contiguous().numpy(),
+            np.array([[scale, 0, start[0]], [0, scale, start[1]]]), (width, height),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
+        )  # fmt: skip
+        return torch.from_numpy(found.reshape(height, width, -1)).permute(2, 0, 1)
+    at = pixel_grid(height, width, device=maps.device) * scale
+    at = at + at.new_tensor(start)[:, None, None]
+    return sample(maps[None].float(), at, padding="border")[0]
 
 
 def _to_crop(crop: Crop, size_hw: tuple[int, int]) -> np.ndarray:
