@@ -13,6 +13,7 @@ a layer is smooth, so it is computed coarsely and interpolated), h w pixels of t
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import cv2
@@ -140,6 +141,12 @@ class Plan:
 
     def __len__(self) -> int:
         return len(self.orders)
+
+    def only(self, layers: Iterable[str]) -> Plan:
+        """The same with these layers alone."""
+        kept = set(layers)
+        orders = [[name for name in order if name in kept] for order in self.orders]
+        return dataclasses.replace(self, orders=orders)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

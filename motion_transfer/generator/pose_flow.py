@@ -44,17 +44,9 @@ from motion_transfer.generator.canonical import (
     from_blazepose,
     steady_crops,
 )
-from motion_transfer.generator.layers import Layer
+from motion_transfer.generator.layers import NAMES, Layer
 from motion_transfer.generator.networks import EncodedSource
-from motion_transfer.generator.parts import (
-    PART_NAMES,
-    Skeleton,
-    axes,
-    cover,
-    mix,
-    part_affine,
-    skeleton,
-)
+from motion_transfer.generator.parts import Skeleton, axes, mix, part_affine, skeleton
 from motion_transfer.generator.paste import (
     OUTSIDE_LOGIT,
     Nodes,
@@ -78,9 +70,9 @@ TOLERANCE_TORSO = 0.06
 """Flows of neighbouring frames that differ by this much hardly count."""
 AGREE_TORSO = 0.1
 """Neighbouring places in the photo that are further apart belong to different limbs."""
-PUPPETS_REACH = {"head": 1.5, "upper_arm": 1.6, "lower_arm": 1.8, "hand": 2.4}
-"""Parts that the puppet draws better, and how far from their bones they reach, in usual radii: it
-keeps a head rigid and fingers whole. What it is bad at is left: clothes that hang over two limbs."""
+PUPPETS = tuple(k for k, name in enumerate(NAMES) if name == "head" or "arm" in name)
+"""Layers that the puppet draws better: it keeps a head rigid and fingers whole. What it is bad at
+is left: clothes that hang over two limbs."""
 ALONG_TORSO = 0.05
 """Limbs whose places in the photo differ by less do not move against each other."""
 FIRST_LOGIT = 1.5
@@ -94,7 +86,7 @@ class Drawn(NamedTuple):
     nodes: where the photos' pixels come from.
     maps: (2, H, W) logit of alpha, and the gate in [0, 1].
     painted: (3, H, W) what SynthesisNet painted; None where the puppet paints.
-    puppets: (H/2, W/2) in [0, 1], the puppet's share of what is shown.
+    puppets: (H/2, W/2) in [0, 1], where the network sees what the puppet draws.
     """
 
     nodes: Nodes
@@ -261,13 +253,15 @@ class PoseFlowGenerator:
         ours = self._draw_learned(plan, frame, with_flow, puppet) if share > 0 else None
         if ours is None or puppet is None:
             return ours or puppet
-        (x0, y0), (x1, y1) = (
-            edge([puppet.box_xyxy, ours.box_xyxy], 0)[half].tolist()
-            for edge, half in ((np.min, slice(2)), (np.max, slice(2, 4)))
-        )
+        limbs = self._puppet.draw(plan.puppet.only(NAMES[k] for k in PUPPETS), frame)
+        boxes = np.array([puppet.box_xyxy, ours.box_xyxy])
+        (x0, y0), (x1, y1) = boxes[:, :2].min(0).tolist(), boxes[:, 2:].max(0).tolist()
         box = (x0, y0, x1, y1)
         place = self._place(_crop_of(plan.crops, plan.first + frame), box)
         puppets = _to_frame(self._drawn(plan, frame).puppets[None], place, 0.5)[0]
+        if limbs is not None:
+            alpha = _placed(limbs.rgba[3], limbs, box)
+            puppets = torch.maximum(puppets, (8 * alpha).clamp(0, 1))
         return _mixed(puppet, ours, share * (1 - puppets), box)
 
     def _draw_learned(
@@ -336,7 +330,11 @@ class PoseFlowGenerator:
         alpha, gate, painted = self._synthesise(flows, pose, plan.torso_px[padded])
         maps = torch.cat([alpha, gate], 1).float()
         bones = skeleton(pose, plan.torso_px[padded])
-        nodes, puppets = self._nodes(plan, padded, flows, bones), self._puppets(bones)
+        nodes = self._nodes(plan, padded, flows, bones)
+        # where the network sees these parts, or a rim of its arm would stand beside the puppet's
+        parts = [k for k, layer in enumerate(LAYER_OF_PART) if layer in PUPPETS]
+        seen = torch.softmax(flows[0].finest.part_logits, 1)[:, parts].sum(1)
+        puppets = (2 * functional.max_pool2d(seen, 3, 1, 1)).clamp(0, 1)
         return [
             Drawn(
                 Nodes(*(t[:, k] for t in nodes)), maps[k],
@@ -442,16 +440,6 @@ class PoseFlowGenerator:
         return Nodes(
             torch.stack(places).float(), torch.stack(slopes).float(), shares, torch.stack(layers)
         )
-
-    def _puppets(self, bones: Skeleton) -> torch.Tensor:
-        """(B, H/2, W/2) the puppet's share: 1 on the parts that it draws, 0 away from them."""
-        away = cover(bones, (self.crop_hw[0] // 2, self.crop_hw[1] // 2), self.crop_hw).distance
-        away = away + 99 * (1 - bones.known)[..., None, None]
-        kinds = [name.partition("_")[2] or name for name in PART_NAMES]
-        parts = [k for k, kind in enumerate(kinds) if kind in PUPPETS_REACH]
-        reach = away.new_tensor([PUPPETS_REACH[kinds[k]] for k in parts])
-        near = (reach[:, None, None] - away[:, parts]).amax(1)
-        return (near / 0.4).clamp(0, 1)
 
     def _layers(
         self, photo: _Photo, logits: torch.Tensor, at: torch.Tensor, bones: Skeleton
@@ -561,20 +549,25 @@ def _mixed(
 ) -> Rendition:
     """Two renditions of a frame in a box around both, `share` (h, w) of the second."""
 
-    def placed(tensor: torch.Tensor, rendition: Rendition) -> torch.Tensor:
-        x0, y0, x1, y1 = rendition.box_xyxy
-        edges = (x0 - box[0], box[2] - x1, y0 - box[1], box[3] - y1)
-        return functional.pad(tensor, edges)
-
     def lerp(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        return torch.lerp(placed(a, first), placed(b, second), share)
+        return torch.lerp(_placed(a, first, box), _placed(b, second, box), share)
 
     rgba = lerp(first.rgba, second.rgba)
     if first.flow is None or second.flow is None:
         return Rendition(rgba, None, None, box)
     assert first.visibility is not None and second.visibility is not None
-    flow = torch.where(share > 0.5, placed(second.flow, second), placed(first.flow, first))
+    flow = torch.where(
+        share > 0.5, _placed(second.flow, second, box), _placed(first.flow, first, box)
+    )
     return Rendition(rgba, flow, lerp(first.visibility, second.visibility), box)
+
+
+def _placed(
+    tensor: torch.Tensor, rendition: Rendition, box: tuple[int, int, int, int]
+) -> torch.Tensor:
+    """A map of a rendition in a box around it."""
+    x0, y0, x1, y1 = rendition.box_xyxy
+    return functional.pad(tensor, (x0 - box[0], box[2] - x1, y0 - box[1], box[3] - y1))
 
 
 def _to_frame(maps: torch.Tensor, place: Place, share: float = 1.0) -> torch.Tensor:
