@@ -46,7 +46,15 @@ from motion_transfer.generator.canonical import (
 )
 from motion_transfer.generator.layers import NAMES, Layer
 from motion_transfer.generator.networks import EncodedSource
-from motion_transfer.generator.parts import Skeleton, axes, mix, part_affine, skeleton
+from motion_transfer.generator.parts import (
+    PART_NAMES,
+    Skeleton,
+    axes,
+    cover,
+    mix,
+    part_affine,
+    skeleton,
+)
 from motion_transfer.generator.paste import (
     OUTSIDE_LOGIT,
     Nodes,
@@ -73,6 +81,8 @@ AGREE_TORSO = 0.1
 PUPPETS = tuple(k for k, name in enumerate(NAMES) if name == "head" or "arm" in name)
 """Layers that the puppet draws better: it keeps a head rigid and fingers whole. What it is bad at
 is left: clothes that hang over two limbs."""
+LEG_REACH = 2.5
+"""How far from its bones a lower leg may be, in usual radii."""
 ALONG_TORSO = 0.05
 """Limbs whose places in the photo differ by less do not move against each other."""
 FIRST_LOGIT = 1.5
@@ -328,9 +338,10 @@ class PoseFlowGenerator:
         pose = _frames_of(plan.poses, padded)
         flows = self._smoothed(plan, padded, skeleton(pose, plan.torso_px[padded]))
         alpha, gate, painted = self._synthesise(flows, pose, plan.torso_px[padded])
-        maps = torch.cat([alpha, gate], 1).float()
         bones = skeleton(pose, plan.torso_px[padded])
-        nodes = self._nodes(plan, padded, flows, bones)
+        nodes, shown = self._nodes(plan, padded, flows, bones)
+        alpha = alpha - double(_strayed(shown, bones, self.crop_hw))
+        maps = torch.cat([alpha, gate], 1).float()
         # where the network sees these parts, or a rim of its arm would stand beside the puppet's
         parts = [k for k, layer in enumerate(LAYER_OF_PART) if layer in PUPPETS]
         seen = torch.softmax(flows[0].finest.part_logits, 1)[:, parts].sum(1)
@@ -419,11 +430,15 @@ class PoseFlowGenerator:
 
     def _nodes(
         self, plan: Plan, frames: torch.Tensor, flows: list[PoseFlow], bones: Skeleton
-    ) -> Nodes:
-        """The flows as places in the photos; the second axis is the frame."""
+    ) -> tuple[Nodes, torch.Tensor]:
+        """The flows as places in the photos; the second axis is the frame.
+
+        Also (B, H/2, W/2) whose pixels the first photo has there.
+        """
         height, width = self.crop_hw
         scale = plan.crops.scale[frames].to(self.device)
         places, slopes, layers = [], [], []
+        first = torch.empty(0)
         for s, (photo, flow) in enumerate(zip(self._photos, flows, strict=True)):
             half = flow.finest.flow
             grid = pixel_grid(half.shape[-2], half.shape[-1], device=self.device)
@@ -432,17 +447,24 @@ class PoseFlowGenerator:
             crop = Crop(photo.crop.centre.to(self.device), photo.crop.scale.to(self.device))
             found = torch.stack([plan.looked[f][s].slopes for f in frames.tolist()])
             slopes.append(found * (scale / crop.scale)[:, None, None, None])
-            layers.append(self._layers(photo, flow.finest.part_logits, at, bones))
+            shown = _look_up_nearest(photo.owners, at)
+            first = shown if s == 0 else first
+            layers.append(self._layers(photo, flow.finest.part_logits, at, shown, bones))
             places.append((at - middle) / crop.scale + crop.centre[:, :, None, None])
         logits = torch.stack([flow.finest.visibility[:, 0] for flow in flows]).float()
         logits[0] += FIRST_LOGIT
         shares = torch.softmax(4 * logits, 0)
         return Nodes(
             torch.stack(places).float(), torch.stack(slopes).float(), shares, torch.stack(layers)
-        )
+        ), first
 
     def _layers(
-        self, photo: _Photo, logits: torch.Tensor, at: torch.Tensor, bones: Skeleton
+        self,
+        photo: _Photo,
+        logits: torch.Tensor,
+        at: torch.Tensor,
+        shown: torch.Tensor,
+        bones: Skeleton,
     ) -> torch.Tensor:
         """Whose texture the nodes show.
 
@@ -453,6 +475,7 @@ class PoseFlowGenerator:
             photo: that is looked at.
             logits: (B, K, H/2, W/2) of the parts.
             at: (B, 2, H/2, W/2) where the flow looks, crop pixels of the photo.
+            shown: (B, H/2, W/2) whose pixels the photo has there.
             bones: of the targets.
 
         Returns:
@@ -460,7 +483,6 @@ class PoseFlowGenerator:
         """
         member = functional.one_hot(torch.tensor(LAYER_OF_PART, device=self.device)).float()
         layer = torch.einsum("bkhw,kl->blhw", torch.softmax(logits, 1), member).argmax(1)
-        shown = _look_up_nearest(photo.owners, at)
         own = member.T[shown.clamp_min(0)].permute(0, 3, 1, 2) > 0  # (B, K, H/2, W/2)
         part = torch.where(own, logits, -torch.inf).argmax(1)  # of the limb that is shown
         affine = part_affine(photo.encoded.maps.pose.bones, bones)
@@ -542,6 +564,19 @@ def _shown(facing: float) -> float:
         facing: in [-1, 1], 1 where the same side as in the photo is seen.
     """
     return min(1.0, max(0.0, (facing - 0.55) / 0.2))
+
+
+def _strayed(shown: torch.Tensor, bones: Skeleton, crop_hw: tuple[int, int]) -> torch.Tensor:
+    """(B, 1, H/2, W/2) to take from alpha's logit where a lower leg is shown far from all of them.
+
+    A mask that is wrong between the legs would show a third one. `shown` (B, H/2, W/2) is whose
+    pixels the photo has there.
+    """
+    legs = [k for k, name in enumerate(PART_NAMES) if name.endswith(("lower_leg", "foot"))]
+    shins = torch.tensor([NAMES.index(f"{s}_shin") for s in ("left", "right")], device=shown.device)
+    away = cover(bones, (shown.shape[-2], shown.shape[-1]), crop_hw).distance[:, legs].amin(1)
+    strayed = 20 * (away - LEG_REACH).clamp(0, 1)
+    return torch.where(torch.isin(shown, shins), strayed, 0.0)[:, None]
 
 
 def _mixed(

@@ -13,8 +13,11 @@ from puppet import A_POSE, COLOURS, PX, SIZE_HW, draw, pose, poses, raised
 from skeletons import metres
 
 from motion_transfer.generator.articulated import ArticulatedGenerator, Rendition, Source
-from motion_transfer.generator.parts import PART_NAMES
-from motion_transfer.generator.pose_flow import PoseFlowGenerator, fast_precision
+from motion_transfer.generator.canonical import CROP_HW
+from motion_transfer.generator.cost import some_pose
+from motion_transfer.generator.layers import NAMES
+from motion_transfer.generator.parts import PART_NAMES, skeleton
+from motion_transfer.generator.pose_flow import PoseFlowGenerator, _strayed, fast_precision
 from motion_transfer.generator.pretrained import Pretrained
 from motion_transfer.pose.skeleton import INDEX
 from motion_transfer.pose.track import PoseTrack
@@ -291,6 +294,17 @@ def test_a_limb_that_moves_along_keeps_its_pixels(puppet: Source) -> None:
     assert np.abs(straight(whole(render(made, puppet.pose))) - puppet.rgb)[
         puppet.alpha > 0.99
     ].mean() < 0.5  # fmt: skip
+
+
+def test_there_is_no_third_leg() -> None:
+    # bug: a shin is shown between the legs, where the network's outline is wrong
+    bones = skeleton(some_pose())
+    shin = torch.full((1, 128, 96), NAMES.index("left_shin"))
+    taken = _strayed(shin, bones, CROP_HW)[0, 0]
+    part = PART_NAMES.index("left_lower_leg")
+    x, y = ((bones.start + bones.end)[0, part] / 4).round().long().tolist()
+    assert taken[y, x] == 0 and taken.max() > 10
+    assert _strayed(torch.full_like(shin, NAMES.index("torso")), bones, CROP_HW).max() == 0
 
 
 def test_garment_net_gives_the_outline_once_it_is_trained(puppet: Source) -> None:
