@@ -84,6 +84,11 @@ def from_blazepose(xy: torch.Tensor, depth: torch.Tensor, confidence: torch.Tens
     )
 
 
+def pose_at(poses: Pose, frames: torch.Tensor) -> Pose:
+    """The poses of some frames (B,), in that order."""
+    return Pose(*(t[frames.to(t.device)] for t in poses))
+
+
 def mirror_pose(pose: Pose, width: int) -> Pose:
     """The pose in a picture of this width that was flipped left to right."""
     xy = pose.xy[:, list(MIRROR)]

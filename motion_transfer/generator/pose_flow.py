@@ -4,7 +4,8 @@ Target poses are cut to canonical crops that glide with the person; the networks
 frames at once; flow, visibility and outline are smoothed along the target's motion; and the result
 is pasted back at the photo's resolution, where what the photo shows is copied, not painted. What no
 photo shows is painted by SynthesisNet, or, with weights that hold a trained flow only, by the
-articulated puppet, which then shows people from the side and from behind too.
+articulated puppet, which then shows people from the side and from behind too. Head, arms, lower
+legs and shoes are always the puppet's.
 
 Axes: T frames of a block, B frames that are computed at once, S photos of one person, K parts,
 H W pixels of the crop, h w pixels of a box in the frame.
@@ -22,14 +23,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from motion_transfer.generator import articulated
-from motion_transfer.generator.articulated import (
-    ArticulatedGenerator,
-    PuppetState,
-    Rendition,
-    Source,
-    cut_source,
-)
+from motion_transfer.generator.articulated import PuppetState, Rendition, Source
 from motion_transfer.generator.atlas import LAYER_OF_PART, find_owners, make_atlas
 from motion_transfer.generator.blocks import double
 from motion_transfer.generator.canonical import (
@@ -42,7 +36,14 @@ from motion_transfer.generator.canonical import (
     crop_pose,
     fit_crop,
     from_blazepose,
+    pose_at,
     steady_crops,
+)
+from motion_transfer.generator.flow_track import (
+    FLOW_RADIUS,
+    Looked,
+    smooth_flows,
+    split_frames,
 )
 from motion_transfer.generator.layers import NAMES, Layer
 from motion_transfer.generator.networks import EncodedSource
@@ -51,7 +52,6 @@ from motion_transfer.generator.parts import (
     Skeleton,
     axes,
     cover,
-    mix,
     part_affine,
     skeleton,
 )
@@ -62,25 +62,27 @@ from motion_transfer.generator.paste import (
     paste_numba,
     paste_torch,
 )
-from motion_transfer.generator.pose_flow_net import FlowLevel, PoseFlow
+from motion_transfer.generator.pose_flow_net import PoseFlow
 from motion_transfer.generator.pose_maps import draw_pose, draw_source, propose
 from motion_transfer.generator.pretrained import Pretrained
-from motion_transfer.generator.temporal import agreement
+from motion_transfer.generator.puppets import (
+    LIMBS,
+    Box,
+    PuppetPlan,
+    Puppets,
+    around,
+    mix_renditions,
+    place_map,
+)
 from motion_transfer.generator.warp import pixel_grid, sample
 from motion_transfer.pose.retarget import px_per_metre
 from motion_transfer.pose.track import PoseTrack
 
-FLOW_RADIUS = 2
-"""Frames on either side whose flows are averaged."""
 CROP_RADIUS, CROP_SIGMA = 4, 2.0
 """Frames on either side over which the crop glides."""
-TOLERANCE_TORSO = 0.06
-"""Flows of neighbouring frames that differ by this much hardly count."""
+FILLED = True
 AGREE_TORSO = 0.1
 """Neighbouring places in the photo that are further apart belong to different limbs."""
-PUPPETS = tuple(k for k, name in enumerate(NAMES) if name == "head" or "arm" in name)
-"""Layers that the puppet draws better: it keeps a head rigid and fingers whole. What it is bad at
-is left: clothes that hang over two limbs."""
 LEG_REACH = 2.5
 """How far from its bones a lower leg may be, in usual radii."""
 ALONG_TORSO = 0.05
@@ -96,26 +98,13 @@ class Drawn(NamedTuple):
     nodes: where the photos' pixels come from.
     maps: (2, H, W) logit of alpha, and the gate in [0, 1].
     painted: (3, H, W) what SynthesisNet painted; None where the puppet paints.
-    puppets: (H/2, W/2) in [0, 1], where the network sees what the puppet draws.
+    limbs: (H/2, W/2) in [0, 1], where the network sees what is the puppet's to draw.
     """
 
     nodes: Nodes
     maps: torch.Tensor
     painted: torch.Tensor | None
-    puppets: torch.Tensor
-
-
-class Looked(NamedTuple):
-    """PoseFlowNet's answer for one frame and one photo.
-
-    flow: its levels, batches of one.
-    finest: (4, H/2, W/2) flow, visibility and mask of the finest level.
-    slopes: (4, H/2, W/2) of the flow's affine mixture, photo crop for frame crop.
-    """
-
-    flow: PoseFlow
-    finest: torch.Tensor
-    slopes: torch.Tensor
+    limbs: torch.Tensor
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -131,7 +120,7 @@ class Plan:
         first: the first wanted frame.
         num: of wanted frames.
         size_hw: of the target frame.
-        puppet: the articulated generator's plan, where it paints.
+        puppets: their plan.
         looked: flows of the last frames, by frame; one for each photo.
         drawn: the last frames, by frame.
     """
@@ -143,7 +132,7 @@ class Plan:
     first: int
     num: int
     size_hw: tuple[int, int]
-    puppet: articulated.Plan | None
+    puppets: PuppetPlan
     looked: dict[int, list[Looked]] = dataclasses.field(default_factory=dict)
     drawn: dict[int, Drawn] = dataclasses.field(default_factory=dict)
 
@@ -213,22 +202,17 @@ class PoseFlowGenerator:
         size = body_size(_pose(first, first.confidence))
         self._torso_metres = float(size[0]) / float(px_per_metre(first)[0])
         self._outlines, self._paints = pretrained.outlines, pretrained.paints
-        self._puppet = None
-        if not self._paints:
-            self._puppet = ArticulatedGenerator(
-                sources[0], device=device, flow_smoothing=flow_smoothing
-            )
-        cut = [cut_source(sources[0])[0] if self._puppet is None else self._puppet.layers]
-        cut += [cut_source(source)[0] for source in sources[1:]]
+        self._puppets = Puppets(sources, device=device, flow_smoothing=flow_smoothing)
+        cut = self._puppets.layers
         self._photos = [self._encode(*each) for each in zip(sources, cut, strict=True)]
-        self._atlas = make_atlas(sources, cut, filled=not self._paints)
+        self._atlas = make_atlas(sources, cut, filled=FILLED or not self._paints)
         if self.device.type != "cpu":
             self._pixels = torch.from_numpy(self._atlas.pixels).to(self.device).float() / 255
             self._boxes = torch.from_numpy(self._atlas.boxes).to(self.device)
 
     def plan(
-        self, targets: PoseTrack, wanted: slice, state: PuppetState | None = None
-    ) -> tuple[Plan, PuppetState | None]:
+        self, targets: PoseTrack, wanted: slice, state: Sequence[PuppetState] | None = None
+    ) -> tuple[Plan, list[PuppetState]]:
         """See `Generator`; joints of confidence 0 are those that the person does not have."""
         pose = _pose(targets, targets.confidence > 0)
         torso_px = self._torso_metres * torch.from_numpy(px_per_metre(targets)).float()
@@ -236,9 +220,7 @@ class PoseFlowGenerator:
             fit_crop(pose, targets.size_hw, size_hw=self.crop_hw, torso_px=torso_px),
             radius=CROP_RADIUS, sigma=CROP_SIGMA,
         )  # fmt: skip
-        puppet = None
-        if self._puppet is not None:
-            puppet, state = self._puppet.plan(targets, wanted, state)
+        puppets, states = self._puppets.plan(targets, wanted, state)
         plan = Plan(
             poses=Pose(*(t.to(self.device) for t in crop_pose(pose, crops, self.crop_hw))),
             torso_px=(torso_px * crops.scale).to(self.device),
@@ -247,37 +229,33 @@ class PoseFlowGenerator:
             first=wanted.start,
             num=wanted.stop - wanted.start,
             size_hw=targets.size_hw,
-            puppet=puppet,
+            puppets=puppets,
         )
-        return plan, state
+        return plan, states
 
     @torch.inference_mode()
     def draw(self, plan: Plan, frame: int, *, with_flow: bool = False) -> Rendition | None:
         """See `Generator`. Flow and visibility are those of the first photo."""
         if not plan.present[plan.first + frame]:
             return None
-        if self._puppet is None or plan.puppet is None:
-            return self._draw_learned(plan, frame, with_flow, None)
-        puppet = self._puppet.draw(plan.puppet, frame, with_flow=with_flow)
-        share = _shown(float(plan.puppet.facing[frame]))
+        puppet = self._puppets.draw(plan.puppets, frame, with_flow=with_flow)
+        share = 1.0 if self._paints else _shown(plan.puppets.facing(frame))
         ours = self._draw_learned(plan, frame, with_flow, puppet) if share > 0 else None
         if ours is None or puppet is None:
             return ours or puppet
-        limbs = self._puppet.draw(plan.puppet.only(NAMES[k] for k in PUPPETS), frame)
-        boxes = np.array([puppet.box_xyxy, ours.box_xyxy])
-        (x0, y0), (x1, y1) = boxes[:, :2].min(0).tolist(), boxes[:, 2:].max(0).tolist()
-        box = (x0, y0, x1, y1)
+        box = around(puppet, ours)
         place = self._place(_crop_of(plan.crops, plan.first + frame), box)
-        puppets = _to_frame(self._drawn(plan, frame).puppets[None], place, 0.5)[0]
+        theirs = _to_frame(self._drawn(plan, frame).limbs[None], place, 0.5)[0]
+        limbs = self._puppets.draw_limbs(plan.puppets, frame)
         if limbs is not None:
-            alpha = _placed(limbs.rgba[3], limbs, box)
-            puppets = torch.maximum(puppets, (8 * alpha).clamp(0, 1))
-        return _mixed(puppet, ours, share * (1 - puppets), box)
+            alpha = place_map(limbs.rgba[3], limbs, box)
+            theirs = torch.maximum(theirs, (8 * alpha).clamp(0, 1))
+        return mix_renditions(puppet, ours, share * (1 - theirs), box)
 
     def _draw_learned(
         self, plan: Plan, frame: int, with_flow: bool, puppet: Rendition | None
     ) -> Rendition | None:
-        """What the networks make of a frame, over the puppet if that paints."""
+        """What the networks make of a frame, over the puppet if they do not paint."""
         at = plan.first + frame
         drawn = self._drawn(plan, frame)
         box = _box(drawn.maps[0], _crop_of(plan.crops, at), plan.size_hw)
@@ -335,21 +313,24 @@ class PoseFlowGenerator:
         for start in range(0, len(missing), self.batch_frames):
             self._look(plan, missing[start : start + self.batch_frames])
         padded = torch.tensor(_padded(at, self.batch_frames))
-        pose = _frames_of(plan.poses, padded)
-        flows = self._smoothed(plan, padded, skeleton(pose, plan.torso_px[padded]))
+        pose = pose_at(plan.poses, padded)
+        flows = smooth_flows(
+            plan.looked, padded, plan.poses, plan.torso_px,
+            strength=self.flow_smoothing, crop_hw=self.crop_hw,
+        )  # fmt: skip
         alpha, gate, painted = self._synthesise(flows, pose, plan.torso_px[padded])
         bones = skeleton(pose, plan.torso_px[padded])
         nodes, shown = self._nodes(plan, padded, flows, bones)
         alpha = alpha - double(_strayed(shown, bones, self.crop_hw))
         maps = torch.cat([alpha, gate], 1).float()
         # where the network sees these parts, or a rim of its arm would stand beside the puppet's
-        parts = [k for k, layer in enumerate(LAYER_OF_PART) if layer in PUPPETS]
+        parts = [k for k, layer in enumerate(LAYER_OF_PART) if layer in LIMBS]
         seen = torch.softmax(flows[0].finest.part_logits, 1)[:, parts].sum(1)
-        puppets = (2 * functional.max_pool2d(seen, 3, 1, 1)).clamp(0, 1)
+        limbs = (2 * functional.max_pool2d(seen, 3, 1, 1)).clamp(0, 1)
         return [
             Drawn(
                 Nodes(*(t[:, k] for t in nodes)), maps[k],
-                None if painted is None else painted[k], puppets[k],
+                None if painted is None else painted[k], limbs[k],
             )
             for k in range(len(frames))
         ]  # fmt: skip
@@ -357,54 +338,15 @@ class PoseFlowGenerator:
     def _look(self, plan: Plan, frames: list[int]) -> None:
         """Run PoseFlowNet on some frames."""
         padded = torch.tensor(_padded(frames, self.batch_frames))
-        pose = _frames_of(plan.poses, padded)
-        found: list[list[Looked]] = [[] for _ in frames]
+        pose = pose_at(plan.poses, padded)
+        found = []
         with self._autocast():
             target = draw_pose(pose, full_hw=self.crop_hw, torso_px=plan.torso_px[padded])
             for photo in self._photos:
                 candidates = propose(photo.encoded.maps, target)
                 flow = self._networks.flow(photo.encoded.flow_features, target, candidates)
-                weights = torch.softmax(flow.finest.part_logits, 1)
-                matrix = candidates.affine.matrix.flatten(2)  # (B, K, 4)
-                slopes = torch.einsum("bkhw,bkc->bchw", weights, matrix)
-                finest = _stack_level(flow.finest)
-                for k, looked in enumerate(found):
-                    levels = [FlowLevel(*(t[k : k + 1] for t in level)) for level in flow.levels]
-                    each = PoseFlow((levels[0], levels[1], levels[2]))
-                    looked.append(Looked(each, finest[k], slopes[k]))
-        plan.looked.update(zip(frames, found, strict=True))
-
-    def _smoothed(self, plan: Plan, frames: torch.Tensor, target: Skeleton) -> list[PoseFlow]:
-        """Flows of some frames, blended with those of their neighbours along the motion."""
-        num_photos = len(self._photos)
-        own = [_gather(plan.looked, frames.tolist(), s) for s in range(num_photos)]
-        if self.flow_smoothing <= 0:
-            return own
-        logits = own[0].finest.part_logits
-        size_hw = (logits.shape[-2], logits.shape[-1])
-        grid = pixel_grid(*size_hw, device=self.device)
-        tolerance_px = TOLERANCE_TORSO * TORSO_PX * size_hw[0] / CROP_HW[0]
-        starts = [_gather_finest(plan.looked, frames.tolist(), s) for s in range(num_photos)]
-        totals = list(starts)  # (B, 4, H/2, W/2)
-        weights = [torch.ones_like(t[:, :1]) for t in totals]
-        last = len(plan.crops.scale) - 1
-        for step in (s for s in range(-FLOW_RADIUS, FLOW_RADIUS + 1) if s != 0):
-            there = (frames + step).clamp(0, last)
-            bones = skeleton(_frames_of(plan.poses, there), plan.torso_px[there])
-            motion, _ = mix(part_affine(bones, target), logits, self.crop_hw)
-            for s in range(num_photos):
-                other = _gather_finest(plan.looked, there.tolist(), s)
-                carried = sample(other, grid + motion / 2, padding="border")
-                carried = torch.cat([carried[:, :2] + motion / 2, carried[:, 2:]], 1)
-                weight = self.flow_smoothing * agreement(
-                    starts[s][:, :2], carried[:, :2], tolerance_px, dim=1
-                )
-                totals[s] = totals[s] + weight * carried
-                weights[s] = weights[s] + weight
-        return [
-            _with_finest(flow, total / weight)
-            for flow, total, weight in zip(own, totals, weights, strict=True)
-        ]
+                found.append(split_frames(flow, candidates)[: len(frames)])
+        plan.looked.update(zip(frames, map(list, zip(*found, strict=True)), strict=True))
 
     def _synthesise(
         self, flows: list[PoseFlow], pose: Pose, torso_px: torch.Tensor
@@ -437,8 +379,7 @@ class PoseFlowGenerator:
         """
         height, width = self.crop_hw
         scale = plan.crops.scale[frames].to(self.device)
-        places, slopes, layers = [], [], []
-        first = torch.empty(0)
+        places, slopes, layers, owners = [], [], [], []
         for s, (photo, flow) in enumerate(zip(self._photos, flows, strict=True)):
             half = flow.finest.flow
             grid = pixel_grid(half.shape[-2], half.shape[-1], device=self.device)
@@ -448,7 +389,7 @@ class PoseFlowGenerator:
             found = torch.stack([plan.looked[f][s].slopes for f in frames.tolist()])
             slopes.append(found * (scale / crop.scale)[:, None, None, None])
             shown = _look_up_nearest(photo.owners, at)
-            first = shown if s == 0 else first
+            owners.append(shown)
             layers.append(self._layers(photo, flow.finest.part_logits, at, shown, bones))
             places.append((at - middle) / crop.scale + crop.centre[:, :, None, None])
         logits = torch.stack([flow.finest.visibility[:, 0] for flow in flows]).float()
@@ -456,7 +397,7 @@ class PoseFlowGenerator:
         shares = torch.softmax(4 * logits, 0)
         return Nodes(
             torch.stack(places).float(), torch.stack(slopes).float(), shares, torch.stack(layers)
-        ), first
+        ), owners[0]
 
     def _layers(
         self,
@@ -496,7 +437,7 @@ class PoseFlowGenerator:
         covers = (shown >= 0) & (_look_up_nearest(photo.owners, landing) == shown)
         return torch.where(along & covers, shown, layer)
 
-    def _place(self, crop: Crop, box: tuple[int, int, int, int]) -> Place:
+    def _place(self, crop: Crop, box: Box) -> Place:
         """Where a box of the frame lies in the crop."""
         (x, y), scale = crop.centre[0].tolist(), float(crop.scale[0])
         start = (
@@ -508,7 +449,7 @@ class PoseFlowGenerator:
         return Place(start, scale, size_hw, AGREE_TORSO * torso_px)
 
     def _painted(
-        self, drawn: Drawn, puppet: Rendition | None, box: tuple[int, int, int, int], place: Place
+        self, drawn: Drawn, puppet: Rendition | None, box: Box, place: Place
     ) -> torch.Tensor:
         """(4, h, w) colour times weight, weight: what is shown where no photo shows the surface."""
         if drawn.painted is not None:
@@ -579,32 +520,6 @@ def _strayed(shown: torch.Tensor, bones: Skeleton, crop_hw: tuple[int, int]) -> 
     return torch.where(torch.isin(shown, shins), strayed, 0.0)[:, None]
 
 
-def _mixed(
-    first: Rendition, second: Rendition, share: torch.Tensor, box: tuple[int, int, int, int]
-) -> Rendition:
-    """Two renditions of a frame in a box around both, `share` (h, w) of the second."""
-
-    def lerp(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        return torch.lerp(_placed(a, first, box), _placed(b, second, box), share)
-
-    rgba = lerp(first.rgba, second.rgba)
-    if first.flow is None or second.flow is None:
-        return Rendition(rgba, None, None, box)
-    assert first.visibility is not None and second.visibility is not None
-    flow = torch.where(
-        share > 0.5, _placed(second.flow, second, box), _placed(first.flow, first, box)
-    )
-    return Rendition(rgba, flow, lerp(first.visibility, second.visibility), box)
-
-
-def _placed(
-    tensor: torch.Tensor, rendition: Rendition, box: tuple[int, int, int, int]
-) -> torch.Tensor:
-    """A map of a rendition in a box around it."""
-    x0, y0, x1, y1 = rendition.box_xyxy
-    return functional.pad(tensor, (x0 - box[0], box[2] - x1, y0 - box[1], box[3] - y1))
-
-
 def _to_frame(maps: torch.Tensor, place: Place, share: float = 1.0) -> torch.Tensor:
     """(C, h, w) in a box of the frame from (C, H, W) of the crop, or a grid of `share` its size."""
     height, width = place.size_hw
@@ -636,10 +551,6 @@ def _look_up_nearest(labels: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
     return labels[y, x]
 
 
-def _frames_of(poses: Pose, frames: torch.Tensor) -> Pose:
-    return Pose(*(t[frames.to(t.device)] for t in poses))
-
-
 def _crop_of(crops: Crop, frame: int) -> Crop:
     return Crop(crops.centre[frame : frame + 1], crops.scale[frame : frame + 1])
 
@@ -649,42 +560,7 @@ def _padded(frames: list[int], count: int) -> list[int]:
     return frames + [frames[-1]] * (count - len(frames))
 
 
-def _gather(looked: dict[int, list[Looked]], frames: list[int], photo: int) -> PoseFlow:
-    """Some frames' flows as a batch."""
-    found = [looked[f][photo].flow.levels for f in frames]
-    levels = [
-        FlowLevel(*(torch.cat(fields) for fields in zip(*(f[k] for f in found), strict=True)))
-        for k in range(3)
-    ]
-    return PoseFlow((levels[0], levels[1], levels[2]))
-
-
-def _gather_finest(looked: dict[int, list[Looked]], frames: list[int], photo: int) -> torch.Tensor:
-    """(B, 4, H/2, W/2) the same of the finest level alone."""
-    return torch.stack([looked[f][photo].finest for f in frames])
-
-
-def _stack_level(level: FlowLevel) -> torch.Tensor:
-    """(B, 4, h, w) flow, visibility, mask."""
-    return torch.cat([level.flow, level.visibility, level.mask], 1).float()
-
-
-def _with_finest(flow: PoseFlow, finest: torch.Tensor) -> PoseFlow:
-    """The flow with another finest level (B, 4, h, w); coarser levels change with it."""
-    change = finest - _stack_level(flow.finest)
-    levels = []
-    for level in flow.levels:
-        factor = change.shape[-2] // level.flow.shape[-2]
-        here = _stack_level(level) + functional.avg_pool2d(change, factor) / change.new_tensor(
-            [factor, factor, 1, 1]
-        ).view(4, 1, 1)
-        levels.append(level._replace(flow=here[:, :2], visibility=here[:, 2:3], mask=here[:, 3:]))
-    return PoseFlow((levels[0], levels[1], levels[2]))
-
-
-def _box(
-    logit: torch.Tensor, crop: Crop, size_hw: tuple[int, int]
-) -> tuple[int, int, int, int] | None:
+def _box(logit: torch.Tensor, crop: Crop, size_hw: tuple[int, int]) -> Box | None:
     """The frame's pixels that the person may cover; None if there are none.
 
     Args:

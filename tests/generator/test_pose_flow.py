@@ -194,22 +194,15 @@ def test_smoothing_calms_the_networks(puppet: Source) -> None:
     def flows(**options) -> np.ndarray:
         made = generator(puppet, **options, **QUICK)
         plan, _ = made.plan(trembling, slice(0, 10))
-        found = []
-        for k in range(2, 8):
-            drawn = made.draw(plan, k, with_flow=True)
-            assert drawn is not None and drawn.flow is not None
-            x0, y0, x1, y1 = drawn.box_xyxy
-            flow = np.full((2, *SIZE_HW), np.nan, np.float32)
-            flow[:, y0:y1, x0:x1] = drawn.flow.numpy()
-            found.append(flow[:, puppet.alpha > 0.99])
-        return np.stack(found)
+        return torch.stack([made._drawn(plan, k).nodes.positions[0] for k in range(2, 8)]).numpy()
 
     prior = flows(flow_smoothing=0.0)
+    body = generator(puppet, **QUICK)._photos[0].owners.numpy()[::2, ::2] >= 0
 
     def flutter(strength: float) -> float:
         """What the networks add from frame to frame to the motion of the joints."""
         added = flows(seed=3, flow_smoothing=strength) - prior
-        return float(np.nanmedian(np.nanstd(added, 0)))
+        return float(np.median(np.std(added, 0)[:, body]))
 
     assert flutter(1.0) < 0.8 * flutter(0.0)
     moving = moved(puppet.pose, *[(6.0 * k, -2.0 * k) for k in range(12)])
@@ -245,10 +238,12 @@ def test_what_no_photo_shows_is_painted(puppet: Source) -> None:
     made = generator(puppet, stage="joint")
     made._networks.synthesis.head.bias[3] = -10.0  # the gate is closed
     drawn = whole(render(made, turned))
-    body = drawn[..., 3] > 0.9
-    assert body.sum() > 0.5 * (puppet.alpha > 0.9).sum()
+    trunk = [INDEX[f"{s}_{p}"] for s in ("left", "right") for p in ("shoulder", "hip")]
+    (x0, y0), (x1, y1) = turned.xy[0, trunk].min(0), turned.xy[0, trunk].max(0)
+    torso = drawn[int(y0) + 10 : int(y1) - 10, int(x0) + 20 : int(x1) - 20]
+    assert torso[..., 3].min() > 0.75
     # untrained, it paints every class in the mean colour: there are no stripes or parts in it
-    assert drawn[..., :3][body].std(0).max() < 25
+    assert torso[..., :3].std((0, 1)).max() < 25
 
 
 def test_backs_are_the_puppets(puppet: Source) -> None:
@@ -265,7 +260,7 @@ def test_backs_are_the_puppets(puppet: Source) -> None:
         assert here is not None and there is not None
         assert here.flow.shape[1:] == here.visibility.shape[1:] == here.rgba.shape[1:]
         apart.append(np.abs(whole(here) - whole(there)).mean())
-    assert apart[0] > 0.1 and apart[-2:] == [0, 0]
+    assert apart[0] > 0.02 and apart[-2:] == [0, 0]
     assert any(0 < a < 0.5 * max(apart) for a in apart)  # it fades
 
 

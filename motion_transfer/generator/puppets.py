@@ -1,0 +1,138 @@
+"""The articulated puppets of one or more photos: what the learned generator lets them draw.
+
+A puppet keeps a head rigid and fingers and shoes whole, which a learned flow does not. With several
+photos of one person there is one for each, and that one is seen which faces as the target does.
+
+Axes: T frames, h w pixels of a box in the frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from motion_transfer.generator import articulated
+from motion_transfer.generator.articulated import (
+    ArticulatedGenerator,
+    PuppetState,
+    Rendition,
+    Source,
+)
+from motion_transfer.generator.layers import NAMES, Layer
+from motion_transfer.pose.track import PoseTrack
+
+Box = tuple[int, int, int, int]
+LIMBS = tuple(k for k, n in enumerate(NAMES) if n == "head" or n.endswith(("arm", "shin")))
+"""Layers that a puppet draws better. Left is what it is bad at: clothes over two limbs."""
+_FACING_LEAD, _FACING_FADE = 0.2, 0.3
+
+
+class PuppetPlan(NamedTuple):
+    """A block of frames.
+
+    whole: the puppets' plans, one for each photo.
+    limbs: the same with `LIMBS` alone.
+    """
+
+    whole: list[articulated.Plan]
+    limbs: list[articulated.Plan]
+
+    def facing(self, frame: int) -> float:
+        """In [-1, 1], 1 where the same side is seen as in the first photo."""
+        return float(self.whole[0].facing[frame])
+
+
+class Puppets:
+    """See the file's first lines.
+
+    Args:
+        sources: photos of one person.
+        device: where the pixels are warped.
+        flow_smoothing: 0 to 1, over time.
+    """
+
+    def __init__(
+        self, sources: Sequence[Source], *, device: torch.device | str, flow_smoothing: float
+    ) -> None:
+        self._each = [
+            ArticulatedGenerator(s, device=device, flow_smoothing=flow_smoothing) for s in sources
+        ]
+
+    @property
+    def layers(self) -> list[dict[str, Layer]]:
+        """The layers of each photo."""
+        return [puppet.layers for puppet in self._each]
+
+    def plan(
+        self, targets: PoseTrack, wanted: slice, states: Sequence[PuppetState] | None = None
+    ) -> tuple[PuppetPlan, list[PuppetState]]:
+        """See `Generator`; the state is one for each photo."""
+        before: Sequence[PuppetState | None] = states or [None] * len(self._each)
+        found = [p.plan(targets, wanted, s) for p, s in zip(self._each, before, strict=True)]
+        whole = [plan for plan, _ in found]
+        limbs = [plan.only(NAMES[k] for k in LIMBS) for plan in whole]
+        return PuppetPlan(whole, limbs), [state for _, state in found]
+
+    def draw(self, plan: PuppetPlan, frame: int, *, with_flow: bool = False) -> Rendition | None:
+        """The person. Flow and visibility are those of the first photo's puppet."""
+        return self._draw(plan.whole, frame, with_flow)
+
+    def draw_limbs(self, plan: PuppetPlan, frame: int) -> Rendition | None:
+        """`LIMBS` alone, over nothing."""
+        return self._draw(plan.limbs, frame, False)
+
+    def _draw(self, plans: list[articulated.Plan], frame: int, with_flow: bool) -> Rendition | None:
+        facing = [float(plan.facing[frame]) for plan in plans]
+        best = int(np.argmax(facing))
+        # photos that show the same side do not take turns: then it is the first
+        share = min(1.0, max(0.0, (facing[best] - facing[0] - _FACING_LEAD) / _FACING_FADE))
+        first = self._each[0].draw(plans[0], frame, with_flow=with_flow)
+        if share == 0:
+            return first
+        other = self._each[best].draw(plans[best], frame)
+        if first is None or other is None:
+            return first or other
+        return mix_renditions(first, other, share, around(first, other))
+
+
+def around(*renditions: Rendition) -> Box:
+    """The box that holds all of them."""
+    boxes = np.array([r.box_xyxy for r in renditions])
+    (x0, y0), (x1, y1) = boxes[:, :2].min(0).tolist(), boxes[:, 2:].max(0).tolist()
+    return x0, y0, x1, y1
+
+
+def place_map(tensor: torch.Tensor, rendition: Rendition, box: Box) -> torch.Tensor:
+    """A map (..., h, w) of a rendition in another box, zero where that reaches further."""
+    x0, y0, x1, y1 = rendition.box_xyxy
+    return functional.pad(tensor, (x0 - box[0], box[2] - x1, y0 - box[1], box[3] - y1))
+
+
+def mix_renditions(
+    first: Rendition, second: Rendition, share: torch.Tensor | float, box: Box
+) -> Rendition:
+    """Two renditions of a frame in a box around both.
+
+    Args:
+        first: one of them.
+        second: the other; if it has no flow, the first's is kept, as hidden as it is covered.
+        share: of the second, (h, w) or one for all.
+        box: around both.
+    """
+    shares = torch.as_tensor(share, dtype=first.rgba.dtype, device=first.rgba.device)
+
+    def lerp(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return torch.lerp(place_map(a, first, box), b, shares)
+
+    rgba = lerp(first.rgba, place_map(second.rgba, second, box))
+    if first.flow is None or first.visibility is None:
+        return Rendition(rgba, None, None, box)
+    flow, visibility = place_map(first.flow, first, box), torch.zeros_like(rgba[:1])
+    if second.flow is not None and second.visibility is not None:
+        flow = torch.where(shares > 0.5, place_map(second.flow, second, box), flow)
+        visibility = place_map(second.visibility, second, box)
+    return Rendition(rgba, flow, lerp(first.visibility, visibility), box)
