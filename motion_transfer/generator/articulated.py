@@ -59,6 +59,9 @@ _MIRROR = [*MIRROR, MIDHIP, NECK, HEAD, HAND_RIGHT, HAND_LEFT]
 DEPTH_HYSTERESIS_M = 0.07
 # A torso seen from the side is this much of its frontal width.
 LEAST_TORSO_WIDTH = 0.55
+# A head begins to be seen from behind at this facing, and is after so much more; the hair's edge is
+# soft over this share of the face.
+_BACK_FROM, _BACK_WITHIN, _HAIRLINE = -0.1, 0.3, 0.2
 # In an ordinary photo, metres nearer to the camera than the bones say.
 NEARER_M = {"head": 0.03, "skirt": 0.08, "thigh": -0.12, "shin": -0.10, "lower_arm": 0.03}
 ARMS_NEARER_M = 0.10
@@ -130,6 +133,7 @@ class Plan:
         boxes: per layer (T, 4) int, box in the target frame, empty where nothing is in it.
         orders: per frame the layers from far to near.
         facing: (T,) in [-1, 1], 1 where the same side as in the photo is seen.
+        profile: (T,) where the nose points, positive to the right of the picture.
         size_hw: of the target frame.
     """
 
@@ -137,6 +141,7 @@ class Plan:
     boxes: dict[str, np.ndarray]
     orders: list[list[str]]
     facing: np.ndarray
+    profile: np.ndarray
     size_hw: tuple[int, int]
 
     def __len__(self) -> int:
@@ -218,8 +223,9 @@ class ArticulatedGenerator:
         for frame in frames.tolist():
             order = steady_order({n: float(z[frame]) for n, z in nearness.items()}, order)
             orders.append(order)
+        profile = joints[wanted, INDEX["nose"], 0] - joints[wanted, HEAD, 0]
         plan = Plan(positions=positions, boxes=boxes, orders=orders, facing=facing[wanted],
-                    size_hw=targets.size_hw)  # fmt: skip
+                    profile=profile, size_hw=targets.size_hw)  # fmt: skip
         last = tuple(
             bool(t) for t in turned[max(0, wanted.stop - self.margin_frames) : wanted.stop]
         )
@@ -248,14 +254,14 @@ class ArticulatedGenerator:
         shape = (box[3] - box[1], box[2] - box[0])
         canvas = np.zeros((*shape, 5), np.float32)
         flow = np.zeros((*shape, 2) if with_flow else (0, 0, 2), np.float32)
-        facing = float(plan.facing[frame])
+        facing, profile = float(plan.facing[frame]), float(plan.profile[frame])
         for name in plan.orders[frame]:
             left, top, right, bottom = (int(v) for v in plan.boxes[name][frame])
             if right <= left or bottom <= top:
                 continue
             origin = self._origin(name)
             draw_layer(
-                canvas, flow, self._texture(name, facing)[0].permute(1, 2, 0).numpy(),
+                canvas, flow, self._texture(name, facing, profile)[0].permute(1, 2, 0).numpy(),
                 plan.positions[name][frame].numpy(), (left - box[0], top - box[1]),
                 (bottom - top, right - left), (origin[0] - box[0], origin[1] - box[1]),
                 _seen(facing),
@@ -269,7 +275,7 @@ class ArticulatedGenerator:
         shape = (box[3] - box[1], box[2] - box[0])
         canvas = torch.zeros(1, 5, *shape, device=self.device)
         flow = torch.zeros(1, 2, *shape, device=self.device)
-        facing = float(plan.facing[frame])
+        facing, profile = float(plan.facing[frame]), float(plan.profile[frame])
         for name in plan.orders[frame]:
             left, top, right, bottom = (int(v) for v in plan.boxes[name][frame])
             if right <= left or bottom <= top:
@@ -277,7 +283,7 @@ class ArticulatedGenerator:
             coarse = plan.positions[name][frame : frame + 1].to(self.device)
             size = (bottom - top, right - left)
             xy = functional.interpolate(coarse, size, mode="bilinear", align_corners=True)
-            pixels = sample(self._texture(name, facing), xy)
+            pixels = sample(self._texture(name, facing, profile), xy)
             pixels[:, 4] *= _seen(facing)
             window = (
                 ...,
@@ -303,13 +309,25 @@ class ArticulatedGenerator:
         x, y = self.layers[name].box_xyxy[:2]
         return x - 1, y - 1
 
-    def _texture(self, name: str, facing: float) -> torch.Tensor:
-        """(1, 5, h, w) of a layer; the head's turns into hair with the person's back."""
+    def _texture(self, name: str, facing: float, profile: float) -> torch.Tensor:
+        """(1, 5, h, w) of a layer; the head's turns into hair with the person's back.
+
+        Hair comes from the side that the nose points away from. Faded, it would be a ghost.
+        """
         texture = self._textures[name]
-        if name == "head" and facing < -0.1:
-            share = min(1.0, (-0.1 - facing) / 0.3)
-            texture = torch.lerp(texture, self._textures["back_of_head"], share)
-        return texture
+        if name != "head" or facing >= _BACK_FROM:
+            return texture
+        back = self._textures["back_of_head"]
+        changes = (texture - back).abs().amax((0, 1, 2)) > 0.02  # (w,)
+        if not changes.any():
+            return texture
+        x = torch.arange(len(changes), device=texture.device)
+        low, high = x[changes].amin(), x[changes].amax()
+        across = (x - low) / (high - low + 1)
+        across = across if profile > 0 else 1 - across
+        turned = min(1.0, (_BACK_FROM - facing) / _BACK_WITHIN)
+        covered = (turned * (1 + _HAIRLINE) - across) / _HAIRLINE
+        return torch.lerp(texture, back, covered.clamp(0, 1))
 
     def _smoothed(
         self, motion: AnyMotion, nodes: torch.Tensor, frames: torch.Tensor

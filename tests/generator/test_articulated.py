@@ -265,3 +265,22 @@ def test_both_ways_of_drawing_agree(puppet: Source) -> None:
     assert torch.allclose(fused, layered, atol=4e-3)
     opaque = fused[3] > 0.9
     assert torch.allclose(flow[:, opaque], flow_layered[:, opaque], atol=0.05)
+
+
+@pytest.mark.parametrize("nose", [1.0, -1.0])
+def test_a_turning_head_is_no_ghost(nose: float) -> None:
+    # bug: half-transparent hair before the face while a person turns round
+    made = ArticulatedGenerator(draw(pose()))
+    front = made._textures["head"]
+    back = front + 0.5
+    made._textures["back_of_head"] = back
+    shares = []
+    for facing in (0.0, -0.15, -0.25, -0.35, -0.45):
+        seen = made._texture("head", facing, nose)
+        shares.append(2 * (seen - front).mean((0, 1, 2)).numpy())
+    assert np.allclose(shares[0], 0) and np.allclose(shares[-1], 1, atol=1e-5)
+    for share in shares[1:-1]:
+        assert ((share > 0.05) & (share < 0.95)).mean() < 0.25  # hair or face
+        hair_side, face_side = (share[0], share[-1]) if nose > 0 else (share[-1], share[0])
+        assert hair_side > 0.3 and face_side < 0.1
+    assert shares[1].sum() < shares[2].sum() < shares[3].sum()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from puppet import COLOURS, PX, RADII, draw, hide, pose
@@ -146,3 +147,51 @@ def test_an_empty_matte_is_no_crash() -> None:
 def test_radii_are_those_of_the_drawing() -> None:
     # guards the drawing itself: limbs thinner than the layers expect would prove nothing
     assert all(0.03 < r < 0.1 for r in RADII.values())
+
+
+BESIDE = {"upper_arm": 3, "lower_arm": 3}  # arms that touch the shirt
+
+
+def shares(layer: Layer, colour: tuple[int, int, int]) -> float:
+    """Share of a layer's visible pixels that have a colour."""
+    seen = (layer.rgba[..., 3] > 0.9) & (layer.visible > 0.9)
+    apart = np.abs(layer.rgba[..., :3][seen] * 255 - colour).max(-1)
+    return float((apart < 25).mean())
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_an_arm_takes_no_strip_of_the_shirt_along(side: str) -> None:
+    # bug: key points that lie a little inside give a raised bare arm a rim of white cloth
+    source = draw(pose(BESIDE))
+    inwards = -0.03 * PX if side == "left" else 0.03 * PX
+    for joint in ("elbow", "wrist", "index", "pinky", "thumb"):
+        source.pose.xy[0, INDEX[f"{side}_{joint}"], 0] += inwards
+    layers, _ = cut(source)
+    for part in ("upper_arm", "lower_arm"):
+        layer = layers[f"{side}_{part}"]
+        assert shares(layer, COLOURS["torso"]) < 0.03, part
+        own = COLOURS[f"{side}_{part}"]
+        assert np.abs(np.array(at(layer, *middle_of(draw(pose(BESIDE)), f"{side}_{part}"))[0])
+                      - own).max() < 8  # fmt: skip
+
+
+def test_fingers_do_not_stay_on_the_thigh() -> None:
+    # bug: the ends of fingers, beyond the key points, are taken for a pattern of the trousers
+    source = draw(pose(BESIDE | {"thigh": 2, "shin": 2}))
+    for side in ("left", "right"):
+        for joint in ("index", "pinky", "thumb"):
+            wrist = source.pose.xy[0, INDEX[f"{side}_wrist"]]
+            tip = source.pose.xy[0, INDEX[f"{side}_{joint}"]]
+            tip += 0.5 * (wrist - tip)
+    layers, _ = cut(source)
+    for side in ("left", "right"):
+        for part in ("thigh", "shin"):
+            assert shares(layers[f"{side}_{part}"], COLOURS[f"{side}_lower_arm"]) < 0.005
+
+
+def test_there_are_no_crumbs() -> None:
+    # bug: specks of one limb hang in the air when another moves away
+    layers, _ = cut(draw(pose(BESIDE)))
+    for name, layer in layers.items():
+        solid = (layer.rgba[..., 3] > 0.5).astype(np.uint8)
+        assert cv2.connectedComponents(solid)[0] == 2, name
