@@ -9,14 +9,16 @@ still. Smoothing is causal: the One-Euro filter on the key points.
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
 from motion_transfer.compositing import over
 from motion_transfer.errors import InputError
-from motion_transfer.generator.articulated import ArticulatedGenerator, PuppetState, Source
+from motion_transfer.generator.generators import GeneratorName, make_generator
 from motion_transfer.media.photo import Photo
 from motion_transfer.person.background import make_background
 from motion_transfer.person.subject import build_subject, locate
@@ -47,7 +49,7 @@ class LiveFrame:
     seconds: float
 
 
-class LivePuppet:
+class LivePerson:
     """The photographed person, moved picture by picture.
 
     Args:
@@ -55,6 +57,8 @@ class LivePuppet:
         background: as for `transfer`, but `driving` and `transparent`, which need a video.
         matte: `u2net`, or `fast`.
         device: a torch device, "cpu" or "cuda".
+        generator: what re-renders the person.
+        weights: of the pose-flow generator; None: those that ship.
 
     Raises:
         NoPersonError: nobody was found in the photo.
@@ -63,7 +67,8 @@ class LivePuppet:
 
     def __init__(
         self, photo: Photo, *, background: str = "original", matte: str = "u2net",
-        device: str = "cpu",
+        device: str = "cpu", generator: GeneratorName = "articulated",
+        weights: str | os.PathLike[str] | None = None,
     ) -> None:  # fmt: skip
         if background in ("driving", "transparent"):
             raise InputError(f"background: {background!r} needs a video; choose another")
@@ -73,17 +78,17 @@ class LivePuppet:
         backdrop = make_background(background, subject.plate)
         assert backdrop is not None  # the two kinds without one are refused above
         self._backdrop = backdrop
-        self._puppet = ArticulatedGenerator(
-            Source(rgb=subject.rgb, alpha=subject.alpha, pose=subject.pose),
-            device=device,
-            flow_smoothing=0.0,  # needs the next pictures, and One-Euro is enough
-        )
+        self._generator = make_generator(
+            generator, [subject], device=device, weights=weights, is_live=True,
+            # over pictures of the past it would triple the work, and One-Euro is enough
+            flow_smoothing=0.0,
+        )  # fmt: skip
         self._filter = OneEuro()
         self._filtered: OneEuroState | None = None
         self._tracker = TrackerState()
         self._window: list[PoseSample] = []
         self._retargeting: Retargeting | None = None
-        self._drawn: PuppetState | None = None
+        self._drawn: Any = None
         self._last = photo.rgb
 
     def step(self, rgb: np.ndarray, seconds: float) -> LiveFrame:
@@ -116,10 +121,11 @@ class LivePuppet:
 
     def _draw(self, rgb: np.ndarray) -> None:
         assert self._retargeting is not None
-        targets = retarget(self._track(rgb), self._retargeting)[-1 - self._puppet.margin_frames :]
+        margin = self._generator.margin_frames
+        targets = retarget(self._track(rgb), self._retargeting)[-1 - margin :]
         last = len(targets) - 1
-        plan, self._drawn = self._puppet.plan(targets, slice(last, last + 1), self._drawn)
-        self._last = over(self._puppet.draw(plan, 0), self._backdrop)
+        plan, self._drawn = self._generator.plan(targets, slice(last, last + 1), self._drawn)
+        self._last = over(self._generator.draw(plan, 0), self._backdrop)
 
     def _track(self, rgb: np.ndarray) -> PoseTrack:
         return stack_samples(self._window, fps=NOMINAL_FPS, size_hw=(rgb.shape[0], rgb.shape[1]))

@@ -39,6 +39,7 @@ from motion_transfer.driver import (
     silent,
 )
 from motion_transfer.errors import InputError, NoPersonError
+from motion_transfer.generator.generators import GeneratorName, make_generator
 from motion_transfer.generator.shipped import find_weights
 from motion_transfer.media.audio import AudioRange
 from motion_transfer.media.encode import VideoWriter
@@ -62,7 +63,6 @@ Watch = Callable[[np.ndarray], None]
 
 Preset = Literal["fast", "hd"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
-GeneratorName = Literal["articulated", "pose-flow"]
 Matte = Literal["u2net", "fast"]
 DEVICES: tuple[str, ...] = typing.get_args(Device)
 GENERATORS: tuple[str, ...] = typing.get_args(GeneratorName)
@@ -224,9 +224,10 @@ def transfer(
             backdrop = make_background(background, subject.plate)
         report("photo", 2, 3)
         others = [_other_photo(path, values.max_side, matte) for path in also]
-        puppet = _make_generator(
-            generator, [subject, *others], resolve_device(device), smooth, weights
-        )
+        puppet = make_generator(
+            generator, [subject, *others], device=resolve_device(device),
+            flow_smoothing=smooth, weights=weights,
+        )  # fmt: skip
         report("photo", 3, 3)
         clock.lap("photo")
 
@@ -414,18 +415,3 @@ def _other_photo(path: PathLike, max_side: int, matte: str) -> Subject:
         return build_subject(photo, *locate(photo), matte=matte, with_plate=False)
     except NoPersonError as error:
         raise NoPersonError(f"--also: {Path(path).name}: {error}") from error
-
-
-def _make_generator(
-    name: str, subjects: Sequence[Subject], device: str, smooth: float, weights: PathLike | None
-) -> Any:
-    from motion_transfer.generator.articulated import ArticulatedGenerator, Source
-    from motion_transfer.generator.pose_flow import PoseFlowGenerator
-    from motion_transfer.generator.pretrained import load_pretrained
-
-    sources = [Source(rgb=s.rgb, alpha=s.alpha, pose=s.pose) for s in subjects]
-    if name == "articulated":
-        return ArticulatedGenerator(sources[0], device=device, flow_smoothing=smooth)
-    return PoseFlowGenerator(
-        sources, load_pretrained(weights), device=device, flow_smoothing=smooth
-    )

@@ -9,7 +9,7 @@ import pytest
 from demo_clips import dance_frames
 
 from motion_transfer.errors import InputError
-from motion_transfer.live import CALIBRATION_PICTURES, LivePuppet
+from motion_transfer.live import CALIBRATION_PICTURES, LivePerson
 from motion_transfer.media.photo import read_photo
 
 pytestmark = pytest.mark.timeout(120)
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(120)
 def test_measures_then_dances_then_waits(person: Path) -> None:
     # bug: dances before it knows the dancer's size; an empty picture ends the session
     photo = read_photo(person)
-    puppet = LivePuppet(photo, background="teal", matte="fast")
+    puppet = LivePerson(photo, background="teal", matte="fast")
     frames = dance_frames(CALIBRATION_PICTURES + 10)
     made = [puppet.step(rgb, k / 12) for k, rgb in enumerate(frames)]
     states = [frame.state for frame in made]
@@ -34,4 +34,18 @@ def test_measures_then_dances_then_waits(person: Path) -> None:
 def test_backgrounds_that_need_a_video(person: Path) -> None:
     # bug: None is painted over
     with pytest.raises(InputError, match="'driving' needs a video"):
-        LivePuppet(read_photo(person), background="driving")
+        LivePerson(read_photo(person), background="driving")
+
+
+def test_a_learned_generator_dances_too(person: Path) -> None:
+    # bug: it waits for frames to come, or computes as many as for a file
+    photo = read_photo(person)
+    made = {}
+    for generator in ("articulated", "pose-flow"):
+        live = LivePerson(photo, background="teal", matte="fast", generator=generator)
+        frames = dance_frames(CALIBRATION_PICTURES + 6)
+        pictures = [live.step(rgb, k / 12) for k, rgb in enumerate(frames)]
+        assert [p.state for p in pictures[CALIBRATION_PICTURES:]] == ["dancing"] * 6
+        made[generator] = pictures[-1].image.astype(int)
+    apart = np.abs(made["pose-flow"] - made["articulated"]).mean(-1)
+    assert 0 < apart.mean() < 8  # the same person at the same place, drawn otherwise

@@ -29,12 +29,13 @@ from motion_transfer.generator.articulated import (
     Rendition,
     Source,
 )
+from motion_transfer.generator.generators import GeneratorName
 from motion_transfer.generator.pose_flow import PoseFlowGenerator
 from motion_transfer.generator.pretrained import load_pretrained
 from motion_transfer.generator.shipped import find_weights
 from motion_transfer.media.decode import read_frames
 from motion_transfer.media.encode import VideoWriter
-from motion_transfer.pipeline import GeneratorName, resolve_device, transfer
+from motion_transfer.pipeline import resolve_device, transfer
 from motion_transfer.pose.track import PoseTrack
 
 

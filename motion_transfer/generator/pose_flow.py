@@ -178,9 +178,8 @@ class PoseFlowGenerator:
         device: where everything is computed.
         flow_smoothing: 0 to 1, how strongly flow and outline are smoothed over time.
         crop_hw: size of the crop that the networks see.
+        batch_frames: that are computed at once; None: as many as pay on the device.
     """
-
-    margin_frames = FLOW_RADIUS + CROP_RADIUS
 
     def __init__(
         self,
@@ -190,11 +189,14 @@ class PoseFlowGenerator:
         device: torch.device | str = "cpu",
         flow_smoothing: float = 0.5,
         crop_hw: tuple[int, int] = CROP_HW,
+        batch_frames: int | None = None,
     ) -> None:
         self.device = torch.device(device)
         self.flow_smoothing = flow_smoothing
         self.crop_hw = crop_hw
-        self.batch_frames = 8 if self.device.type == "cpu" else 32
+        self._flow_radius = FLOW_RADIUS if flow_smoothing > 0 else 0
+        self.margin_frames = self._flow_radius + CROP_RADIUS
+        self.batch_frames = batch_frames or (8 if self.device.type == "cpu" else 32)
         self._precision = fast_precision(self.device.type)
         networks = pretrained.networks.to(self.device, self._precision)
         self._networks = networks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -305,8 +307,8 @@ class PoseFlowGenerator:
 
     def _draw_batch(self, plan: Plan, frames: list[int]) -> list[Drawn]:
         at = [plan.first + f for f in frames]
-        last = len(plan.crops.scale) - 1
-        needed = range(max(0, at[0] - FLOW_RADIUS), min(last, at[-1] + FLOW_RADIUS) + 1)
+        last, radius = len(plan.crops.scale) - 1, self._flow_radius
+        needed = range(max(0, at[0] - radius), min(last, at[-1] + radius) + 1)
         for old in [f for f in plan.looked if f not in needed]:
             del plan.looked[old]
         missing = [f for f in needed if f not in plan.looked]

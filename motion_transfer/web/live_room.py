@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,11 @@ class LiveRoom:
     """The session that there is, if any.
 
     Args:
-        device: where pictures are drawn.
+        engine: device, generator and weights, see `Service`.
     """
 
-    def __init__(self, device: str = "auto") -> None:
-        self._device = device
+    def __init__(self, engine: Mapping[str, str | None]) -> None:
+        self._engine = dict(engine)
         self._worker = Worker("live")
         self._lock = threading.Lock()
         self._session = ""
@@ -55,7 +56,7 @@ class LiveRoom:
         try:
             self._session = secrets.token_urlsafe(16)
             self._run("live_open", OPEN_SECONDS, photo=str(photo), background=background,
-                      device=self._device)  # fmt: skip
+                      engine=self._engine)  # fmt: skip
         except BaseException:
             self._session = ""
             raise

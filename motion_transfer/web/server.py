@@ -17,7 +17,8 @@ import tyro
 
 from motion_transfer import weights
 from motion_transfer.errors import InputError
-from motion_transfer.pipeline import Device, GeneratorName
+from motion_transfer.generator.generators import GeneratorName
+from motion_transfer.pipeline import Device
 from motion_transfer.web.limits import Limits
 
 if TYPE_CHECKING:  # what comes with it takes seconds

@@ -39,12 +39,12 @@ class Service:
     ) -> None:
         self.store = store
         self.metrics = metrics
-        self.live = LiveRoom(device)
         self._engine = {
             "device": device,
             "generator": generator,
             "weights": None if weights is None else str(weights),
         }
+        self.live = LiveRoom(self._engine)
 
     def animate(
         self,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # what comes with them takes seconds
     from PIL import Image
 
     from motion_transfer.driver import Progress
-    from motion_transfer.live import LivePuppet
+    from motion_transfer.live import LivePerson
 
 RESULT = "result"  # stem of a render's output
 LIVE = "live.jpg"  # the newest finished picture of a render that runs
@@ -39,7 +39,7 @@ THUMB_HEIGHT = 72
 MAX_PLOT_POINTS = 600
 PLAYER_FPS = 15  # at most, of the skeleton that the page plays
 MAX_WEBCAM_SIDE = 1280
-_LIVE: dict[str, LivePuppet] = {}  # of this process: what its live session moves
+_LIVE: dict[str, LivePerson] = {}  # of this process: what its live session moves
 
 
 def check(
@@ -295,17 +295,18 @@ def inspect_track(folder: Path, report: Progress, *, dance: str) -> dict[str, An
 
 
 def live_open(
-    folder: Path, report: Progress, *, photo: str, background: str, device: str
+    folder: Path, report: Progress, *, photo: str, background: str, engine: dict[str, Any]
 ) -> dict[str, Any]:  # fmt: skip
-    """Make the puppet that `live_step` moves; it stays in this process."""
-    from motion_transfer.live import LivePuppet
+    """Take the person apart that `live_step` moves, who stays in this process; see `render`."""
+    from motion_transfer.live import LivePerson
     from motion_transfer.media.photo import read_photo
     from motion_transfer.pipeline import resolve_device
 
     del folder
     report("photo", 0, 1)
-    _LIVE["puppet"] = LivePuppet(
-        read_photo(photo, max_side=LIVE_SIDE), background=background, device=resolve_device(device)
+    engine = engine | {"device": resolve_device(engine["device"])}
+    _LIVE["person"] = LivePerson(
+        read_photo(photo, max_side=LIVE_SIDE), background=background, **engine
     )
     report("photo", 1, 1)
     return {}
@@ -320,7 +321,7 @@ def live_step(
         if max(image.size) > MAX_WEBCAM_SIDE:
             raise too_large(f"webcam: at most {MAX_WEBCAM_SIDE} pixels wide, got {image.size}")
         rgb = np.asarray(image.convert("RGB"))
-    frame = _LIVE["puppet"].step(rgb, seconds)
+    frame = _LIVE["person"].step(rgb, seconds)
     _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
     return {"picture": jpeg.tobytes(), "state": frame.state, "seconds": frame.seconds}
 

@@ -1,0 +1,49 @@
+"""The generators by their names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from motion_transfer.generator.articulated import Generator
+    from motion_transfer.person.subject import Subject
+
+GeneratorName = Literal["articulated", "pose-flow"]
+
+
+def make_generator(
+    name: GeneratorName,
+    subjects: Sequence[Subject],
+    *,
+    device: str,
+    flow_smoothing: float,
+    weights: str | os.PathLike[str] | None = None,
+    is_live: bool = False,
+) -> Generator:
+    """A generator for some photos of one person; the articulated one looks at the first alone.
+
+    Args:
+        name: which.
+        subjects: the person in each photo.
+        device: a torch device, "cpu" or "cuda".
+        flow_smoothing: 0 to 1, over time.
+        weights: of pose-flow; None: those that ship.
+        is_live: frames come and go one by one, so none is computed before it is asked for.
+
+    Raises:
+        FileNotFoundError: there is no such weights file.
+        WeightsError: it is no weights file, or none ships.
+    """
+    from motion_transfer.generator.articulated import ArticulatedGenerator, Source
+    from motion_transfer.generator.pose_flow import PoseFlowGenerator
+    from motion_transfer.generator.pretrained import load_pretrained
+
+    sources = [Source(rgb=s.rgb, alpha=s.alpha, pose=s.pose) for s in subjects]
+    if name == "articulated":
+        return ArticulatedGenerator(sources[0], device=device, flow_smoothing=flow_smoothing)
+    return PoseFlowGenerator(
+        sources, load_pretrained(weights), device=device, flow_smoothing=flow_smoothing,
+        batch_frames=1 if is_live else None,
+    )  # fmt: skip
