@@ -416,8 +416,8 @@ def _cut_arm(work: _Working, names: list[str], seeds: dict[str, np.ndarray]) -> 
     distance = np.minimum.reduce([work.distance[n] for n in names])
     arm = np.logical_or.reduce([_sure_arm(work, lab, n, seeds[n]) for n in names])
     narrow = _fill(person.shape, _torso_polygon(work, 0.75, -0.04, 0.02))
-    wide = _fill(person.shape, _torso_polygon(work, 1.2, -0.04, 0.05))
-    body = (narrow & (distance > 1.3)) | (wide & (distance > 1.7)) | (distance > 3.2)
+    wide = _fill(person.shape, _torso_polygon(work, 1.35, -0.04, 0.05))
+    body = (narrow & (distance > 1.3)) | (wide & (distance > 1.5)) | (distance > 3.2)
     others = np.logical_or.reduce([seed for name, seed in seeds.items() if name not in names])
     # cloth has a colour that the trunk has, and the arm has not; a sleeve and its hand may have two
     unknown = person & ~arm & ~body & ~others & (work.hand_distance(names) > 3.2)
@@ -434,6 +434,9 @@ def _cut_arm(work: _Working, names: list[str], seeds: dict[str, np.ndarray]) -> 
     core = cv2.morphologyEx(rest, cv2.MORPH_OPEN, np.ones((5, 5)))
     lines = (rest > 0) & (cv2.dilate(core, np.ones((5, 5))) == 0)
     own |= lines & (distance < 2.2)
+    # a cut through cloth of one colour is straight; fingers are not
+    smooth = cv2.GaussianBlur(own.astype(np.float32), (0, 0), 2.0) > 0.5
+    own = np.where(work.hand_distance(names) > 3.2, smooth & person, own)
     # no crumbs: whatever does not hang together with what is sure goes to the other
     own &= _connected(arm, own)
     return own | (person & ~own & ~_connected(others, person & ~own) & (distance < 5))
