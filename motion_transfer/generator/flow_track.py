@@ -22,7 +22,7 @@ from motion_transfer.generator.warp import pixel_grid, sample
 
 FLOW_RADIUS = 2
 """Frames on either side whose flows are averaged."""
-TOLERANCE_TORSO = 0.06
+TOLERANCE_TORSO = 0.12
 """Flows of neighbouring frames that differ by this much hardly count."""
 
 
