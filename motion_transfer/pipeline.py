@@ -161,7 +161,7 @@ def transfer(
             puppet, `pose-flow` is learned.
         weights: file of the learned generator's networks, as `export` writes it; by default the
             one that ships.
-        also: further photo of the same person (back, side) for `pose-flow`; may be repeated.
+        also: another photo of the same person, from the back for instance; may be repeated.
         matte: `u2net`, or `fast`: the tracker's rough mask.
         joints: JSON file with corrected joints of the photo, as `preview` writes it.
         audio: keep the sound of the driving video.
@@ -373,12 +373,8 @@ def _check(
         raise InputError("--background driving needs a driving video, not a pose track")
     if settings["side_by_side"] and is_track(driving):
         raise InputError("--side-by-side needs a driving video, not a pose track")
-    if settings["generator"] != "pose-flow":
-        for option in ("weights", "also"):
-            if settings[option]:
-                raise InputError(
-                    f"--{option} is for --generator pose-flow; add that, or leave it out"
-                )
+    if settings["generator"] != "pose-flow" and settings["weights"]:
+        raise InputError("--weights is for --generator pose-flow; add that, or leave it out")
     for path in settings["also"]:
         if not Path(path).exists():
             raise FileNotFoundError(f"--also: no such file: {path}")

@@ -187,7 +187,7 @@ def test_weights_list(run) -> None:
         (["-o", "EXISTING"], "already exists; choose another name or --overwrite"),
         (["--generator", "pose-flow", "--weights", "no.st"], "error: --weights: no such file: no"),
         (["--weights", "GREY"], "error: --weights is for --generator pose-flow"),
-        (["--also", "GREY"], "error: --also is for --generator pose-flow"),
+        (["--also", "none.png"], "error: --also: no such file: none.png"),
         (["--joints", "none.json"], "error: --joints: no such file: none.json"),
         (["--joints", "LIST"], "list.json must map joint names to [x, y], got list"),
         (["--joints", "TYPO"], "no joint is called 'left_rist'; did you mean 'left_wrist'?"),

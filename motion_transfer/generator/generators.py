@@ -22,7 +22,7 @@ def make_generator(
     weights: str | os.PathLike[str] | None = None,
     is_live: bool = False,
 ) -> Generator:
-    """A generator for some photos of one person; the articulated one looks at the first alone.
+    """A generator for some photos of one person.
 
     Args:
         name: which.
@@ -39,8 +39,11 @@ def make_generator(
     from motion_transfer.generator.articulated import ArticulatedGenerator, Source
     from motion_transfer.generator.pose_flow import PoseFlowGenerator
     from motion_transfer.generator.pretrained import load_pretrained
+    from motion_transfer.generator.puppets import Puppets
 
     sources = [Source(rgb=s.rgb, alpha=s.alpha, pose=s.pose) for s in subjects]
+    if name == "articulated" and len(sources) > 1:
+        return Puppets(sources, device=device, flow_smoothing=flow_smoothing)
     if name == "articulated":
         return ArticulatedGenerator(sources[0], device=device, flow_smoothing=flow_smoothing)
     return PoseFlowGenerator(

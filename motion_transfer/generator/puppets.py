@@ -1,7 +1,7 @@
-"""The articulated puppets of one or more photos: what the learned generator lets them draw.
+"""The articulated puppets of several photos of one person, and what they draw for the networks.
 
-A puppet keeps a head rigid and fingers and shoes whole, which a learned flow does not. With several
-photos of one person there is one for each, and that one is seen which faces as the target does.
+There is a puppet for each photo, and that one is seen which faces as the target does. A puppet
+keeps a head rigid and fingers and shoes whole, which a learned flow does not: those are `LIMBS`.
 
 Axes: T frames, h w pixels of a box in the frame.
 """
@@ -47,13 +47,15 @@ class PuppetPlan(NamedTuple):
 
 
 class Puppets:
-    """See the file's first lines.
+    """See the file's first lines; a `Generator`.
 
     Args:
-        sources: photos of one person.
+        sources: photos of one person; the first is the one whose place the person takes.
         device: where the pixels are warped.
         flow_smoothing: 0 to 1, over time.
     """
+
+    margin_frames = ArticulatedGenerator.margin_frames
 
     def __init__(
         self, sources: Sequence[Source], *, device: torch.device | str, flow_smoothing: float
@@ -68,14 +70,14 @@ class Puppets:
         return [puppet.layers for puppet in self._each]
 
     def plan(
-        self, targets: PoseTrack, wanted: slice, states: Sequence[PuppetState] | None = None
+        self, targets: PoseTrack, wanted: slice, state: Sequence[PuppetState] | None = None
     ) -> tuple[PuppetPlan, list[PuppetState]]:
         """See `Generator`; the state is one for each photo."""
-        before: Sequence[PuppetState | None] = states or [None] * len(self._each)
+        before: Sequence[PuppetState | None] = state or [None] * len(self._each)
         found = [p.plan(targets, wanted, s) for p, s in zip(self._each, before, strict=True)]
         whole = [plan for plan, _ in found]
         limbs = [plan.only(NAMES[k] for k in LIMBS) for plan in whole]
-        return PuppetPlan(whole, limbs), [state for _, state in found]
+        return PuppetPlan(whole, limbs), [after for _, after in found]
 
     def draw(self, plan: PuppetPlan, frame: int, *, with_flow: bool = False) -> Rendition | None:
         """The person. Flow and visibility are those of the first photo's puppet."""
