@@ -2,9 +2,10 @@
 
 Each limb segment, the torso, the head and, where the outline shows one, a skirt or coat become a
 layer of their own: full-resolution pixels with soft edges, caps that overlap at the joints, and
-filled-in colour where another layer hides it in the photo. A pixel belongs to the part that is
-nearest by geodesic distance through the picture, so sleeves end at their edge and hair goes with
-the head. What is filled in is marked as not visible.
+filled-in colour where another layer hides it in the photo. Arms are cut from the body beside and
+behind them by closed-form matting, along colour where there is a difference; any other pixel
+belongs to the part that is nearest by geodesic distance through the picture, so hair goes with the
+head. What is filled in is marked as not visible.
 
 Coordinates are pixels of the photo, (x, y), an integer is a pixel centre.
 """

@@ -101,6 +101,9 @@ def train(config: TrainConfig, *, features: Features | None = None) -> Path:
         optimizer = _adam(trained, config.optim.rate, config)
         ema = Ema(networks, decay=config.optim.ema)
         critic = _make_critic(config, device)
+        writer = _tensorboard(config, folder) if rank == 0 else None
+        if writer is not None:
+            stack.callback(writer.close)  # or the last minutes are not on disk
         step = 0
         if checkpoint := latest_checkpoint(folder):
             step = _restore(checkpoint, config, stage, optimizer, ema, critic)
@@ -115,7 +118,6 @@ def train(config: TrainConfig, *, features: Features | None = None) -> Path:
             ids = [device.index or 0] if device.type == "cuda" else None
             parallel = DistributedDataParallel(stage, device_ids=ids)
         stream = batches(config, start=step, rank=rank, world_size=world_size, device=device)
-        writer = _tensorboard(config, folder) if rank == 0 else None
         stopping = stack.enter_context(Stopping(config.minutes, device))
         started, first, bad = time.monotonic(), step, 0
         noted: dict[str, float] = {}

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import puppets
@@ -290,6 +291,33 @@ def test_ctrl_c_writes_a_checkpoint(tmp_path, shards, monkeypatch) -> None:
         train(make_config(tmp_path, shards, steps=100))
     assert latest_checkpoint(tmp_path / "run").name == "step-0000003"
     assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_tensorboard(tmp_path, shards, monkeypatch) -> None:
+    # bug: the last scalars never reach the disk; it is missing, and a run folder is left behind
+    told = []
+
+    class SummaryWriter:
+        def __init__(self, folder: str) -> None:
+            told.append(("open", folder))
+
+        def add_scalar(self, name: str, value: float, step: int) -> None:
+            told.append((name, step))
+
+        def close(self) -> None:
+            told.append(("close", None))
+
+    config = make_config(tmp_path, shards, steps=2, log_every=1, tensorboard=True)
+    fake = types.SimpleNamespace(SummaryWriter=SummaryWriter)
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", fake)
+    final = train(config)
+    assert told[0] == ("open", str(final.parent)) and told[-1] == ("close", None)
+    assert ("total", 1) in told and ("total", 2) in told
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    absent = make_config(tmp_path / "absent", shards, steps=2, tensorboard=True)
+    with pytest.raises(InputError, match="tensorboard is on but not installed; pip install"):
+        train(absent)
+    assert not list((tmp_path / "absent").rglob("config.yaml"))
 
 
 def test_minutes(tmp_path, shards) -> None:
