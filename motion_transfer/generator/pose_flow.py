@@ -4,8 +4,8 @@ Target poses are cut to canonical crops that glide with the person; the networks
 frames at once; flow, visibility and outline are smoothed along the target's motion; and the result
 is pasted back at the photo's resolution, where what the photo shows is copied, not painted. What no
 photo shows is painted by SynthesisNet, or, with weights that hold a trained flow only, by the
-articulated puppet, which then shows people from the side and from behind too. Head, arms, lower
-legs and shoes are always the puppet's.
+articulated puppet, which then shows people from the side and from behind too, and draws head, arms,
+lower legs and shoes.
 
 Axes: T frames of a block, B frames that are computed at once, S photos of one person, K parts,
 H W pixels of the crop, h w pixels of a box in the frame.
@@ -80,7 +80,6 @@ from motion_transfer.pose.track import PoseTrack
 
 CROP_RADIUS, CROP_SIGMA = 4, 2.0
 """Frames on either side over which the crop glides."""
-FILLED = True
 AGREE_TORSO = 0.1
 """Neighbouring places in the photo that are further apart belong to different limbs."""
 LEG_REACH = 2.5
@@ -207,7 +206,7 @@ class PoseFlowGenerator:
         self._puppets = Puppets(sources, device=device, flow_smoothing=flow_smoothing)
         cut = self._puppets.layers
         self._photos = [self._encode(*each) for each in zip(sources, cut, strict=True)]
-        self._atlas = make_atlas(sources, cut, filled=FILLED or not self._paints)
+        self._atlas = make_atlas(sources, cut, filled=not self._paints)
         if self.device.type != "cpu":
             self._pixels = torch.from_numpy(self._atlas.pixels).to(self.device).float() / 255
             self._boxes = torch.from_numpy(self._atlas.boxes).to(self.device)
@@ -240,8 +239,10 @@ class PoseFlowGenerator:
         """See `Generator`. Flow and visibility are those of the first photo."""
         if not plan.present[plan.first + frame]:
             return None
+        if self._paints:
+            return self._draw_learned(plan, frame, with_flow, None)
         puppet = self._puppets.draw(plan.puppets, frame, with_flow=with_flow)
-        share = 1.0 if self._paints else _shown(plan.puppets.facing(frame))
+        share = _shown(plan.puppets.facing(frame))
         ours = self._draw_learned(plan, frame, with_flow, puppet) if share > 0 else None
         if ours is None or puppet is None:
             return ours or puppet
