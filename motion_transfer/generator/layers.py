@@ -13,10 +13,12 @@ Coordinates are pixels of the photo, (x, y), an integer is a pixel centre.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import cv2
 import numpy as np
-from pymatting import estimate_alpha_cf
+from pymatting import estimate_alpha_cf, ichol
+from scipy.sparse import csr_matrix
 from scipy.spatial import KDTree
 from skimage.graph import MCP_Geometric
 
@@ -429,7 +431,10 @@ def _cut_arm(work: _Working, names: list[str], seeds: dict[str, np.ndarray]) -> 
         )
     trimap = np.where(arm, 1.0, np.where(body | others, 0.0, 0.5))
     trimap[~person & (distance < 3.2)] = 0.5
-    own = (estimate_alpha_cf(work.rgb / 255.0, trimap) > 0.5) & person
+    if not (trimap == 0).any() or not (trimap == 1).any():
+        return person & (distance < 1)
+    alpha = estimate_alpha_cf(work.rgb / 255.0, trimap, preconditioner=_preconditioner)
+    own = (alpha > 0.5) & person
     # an arm's dark edge is no part of the body: what is left of that is more than a line
     rest = (person & ~own).astype(np.uint8)
     core = cv2.morphologyEx(rest, cv2.MORPH_OPEN, np.ones((5, 5)))
@@ -441,6 +446,11 @@ def _cut_arm(work: _Working, names: list[str], seeds: dict[str, np.ndarray]) -> 
     # no crumbs: whatever does not hang together with what is sure goes to the other
     own &= _connected(arm, own)
     return own | (person & ~own & ~_connected(others, person & ~own) & (distance < 5))
+
+
+def _preconditioner(system: csr_matrix) -> Callable[[np.ndarray], np.ndarray]:
+    """Incomplete Cholesky that does not first try, and print, what fails with flat colours."""
+    return ichol(system, shifts=[1e-3, 1e-2, 0.1, 0.5, 1.0])
 
 
 def _connected(seeds: np.ndarray, mask: np.ndarray) -> np.ndarray:
