@@ -57,7 +57,7 @@ def split_frames(flow: PoseFlow, candidates: Candidates) -> list[Looked]:
     return result
 
 
-def join_frames(track: Track, frames: list[int], photo: int) -> PoseFlow:
+def _join_frames(track: Track, frames: list[int], photo: int) -> PoseFlow:
     """Some frames' flows as a batch."""
     found = [track[f][photo].flow.levels for f in frames]
     levels = [
@@ -90,7 +90,7 @@ def smooth_flows(
         One batch for each photo.
     """
     photos = range(len(track[int(frames[0])]))
-    own = [join_frames(track, frames.tolist(), s) for s in photos]
+    own = [_join_frames(track, frames.tolist(), s) for s in photos]
     if strength <= 0:
         return own
     logits = own[0].finest.part_logits

@@ -394,7 +394,8 @@ def _label(work: _Working, shown: np.ndarray, skirt: np.ndarray | None) -> np.nd
             reach[~cv2.dilate(skirt.astype(np.uint8), np.ones((5, 5))).astype(bool)] = 1e6
         reaches[NAMES.index(name)] = reach
     is_arm = np.array(["arm" in name for name in NAMES])[:, None, None]
-    labels = np.where(is_arm, np.inf, reaches).argmin(0)
+    others = np.where(is_arm, np.inf, reaches)
+    labels = np.where(np.isfinite(others.min(0)), others.argmin(0), reaches.argmin(0))
     nearest_arm = np.where(is_arm, reaches, np.inf).argmin(0)
     for side in ("left", "right"):
         arm = [name for name in arms if name.startswith(side) and seeds[name].any()]

@@ -158,7 +158,7 @@ def test_an_arm_alone_is_an_arm() -> None:
     alpha[:] = 0
     alpha[y - 40 : y + 20, x - 12 : x + 12] = drawn.alpha[y - 40 : y + 20, x - 12 : x + 12]
     layers, _ = cut(Source(rgb=drawn.rgb, alpha=alpha, pose=source))
-    assert "left_lower_arm" in layers
+    assert "left_lower_arm" in layers and all("arm" in name for name in layers)
 
 
 BESIDE = {"upper_arm": 3, "lower_arm": 3}  # arms that touch the shirt
