@@ -192,6 +192,7 @@ class ArticulatedGenerator:
         if "head" in self.layers:
             back = _back_of_head(self.layers["head"], joints, self._metre)
             self._textures["back_of_head"] = _make_texture(back, self.device)
+            self._across_face = _across(self._textures["head"], self._textures["back_of_head"])
         self._outlines = {n: _outline(layer) for n, layer in self.layers.items()}
 
     def plan(
@@ -317,17 +318,10 @@ class ArticulatedGenerator:
         texture = self._textures[name]
         if name != "head" or facing >= _BACK_FROM:
             return texture
-        back = self._textures["back_of_head"]
-        changes = (texture - back).abs().amax((0, 1, 2)) > 0.02  # (w,)
-        if not changes.any():
-            return texture
-        x = torch.arange(len(changes), device=texture.device)
-        low, high = x[changes].amin(), x[changes].amax()
-        across = (x - low) / (high - low + 1)
-        across = across if profile > 0 else 1 - across
+        across = self._across_face if profile > 0 else 1 - self._across_face
         turned = min(1.0, (_BACK_FROM - facing) / _BACK_WITHIN)
         covered = (turned * (1 + _HAIRLINE) - across) / _HAIRLINE
-        return torch.lerp(texture, back, covered.clamp(0, 1))
+        return torch.lerp(texture, self._textures["back_of_head"], covered.clamp(0, 1))
 
     def _smoothed(
         self, motion: AnyMotion, nodes: torch.Tensor, frames: torch.Tensor
@@ -460,6 +454,14 @@ def _make_texture(layer: Layer, device: torch.device) -> torch.Tensor:
     texture = torch.from_numpy(rearrange(stack, "h w c -> 1 c h w")).float().to(device)
     texture = functional.pad(texture, (1, 1, 1, 1))  # a transparent border
     return texture.contiguous(memory_format=torch.channels_last)
+
+
+def _across(front: torch.Tensor, back: torch.Tensor) -> torch.Tensor:
+    """(w,) 0 to 1 from left to right over the columns in which two textures differ."""
+    x = torch.arange(front.shape[-1], device=front.device)
+    changes = (front - back).abs().amax((0, 1, 2)) > 0.02
+    columns = x[changes] if changes.any() else x
+    return (x - columns[0]) / (columns[-1] - columns[0] + 1)
 
 
 def _outline(layer: Layer) -> torch.Tensor:

@@ -14,6 +14,7 @@ from motion_transfer.generator.articulated import (
     ArticulatedGenerator,
     Rendition,
     Source,
+    _across,
     steady_order,
 )
 from motion_transfer.generator.warp import warp
@@ -273,7 +274,7 @@ def test_a_turning_head_is_no_ghost(nose: float) -> None:
     made = ArticulatedGenerator(draw(pose()))
     front = made._textures["head"]
     back = front + 0.5
-    made._textures["back_of_head"] = back
+    made._textures["back_of_head"], made._across_face = back, _across(front, back)
     shares = []
     for facing in (0.0, -0.15, -0.25, -0.35, -0.45):
         seen = made._texture("head", facing, nose)
