@@ -2,7 +2,8 @@
 
 U2-Net finds the outline, closed-form matting draws it at full resolution. U2-Net sees 320x320
 pixels, so it is run on a crop around the person; its outline is then some pixels soft, and hair,
-fingers and heels are decided by the colours of the photo in a band around that outline.
+fingers and heels are decided by the colours of the photo in a band around that outline. Hands and
+feet that it loses altogether are opened to that decision by the tracker's joints and mask.
 
 Tried and dropped: a guided filter for the outline (halo of 5-10 px on light backdrops), LKM matting
 (as good, 20 times slower), U2-Net on the upper and lower half alone (sharper, but it loses the
@@ -11,6 +12,7 @@ hem of a white shirt that it recognises when it sees the whole person).
 
 from __future__ import annotations
 
+import itertools
 import os
 import warnings
 from pathlib import Path
@@ -36,6 +38,15 @@ PRIOR_WEIGHT_THROUGH = 0.2  # towards the share that the colour tells, in hair
 CONTRAST_CLEAR = 0.25  # distance in RGB [0, 1] at which colours tell them apart fully
 CONTRAST_ALIKE = 0.08
 CLOSED_FORM_EPSILON = 1e-5
+LIMBS = (
+    ("elbow", "wrist"), ("wrist", "pinky", "index", "thumb"),
+    ("knee", "ankle"), ("ankle", "foot_index"),
+)  # fmt: skip
+LIMB_CONFIDENCE = 0.7  # of the tracker in all joints of a limb that may be restored
+LIMB_LOST = 0.35  # share of a limb's bones that U2-Net must have left out
+LIMB_MASK = 0.75  # mean of the tracker's mask there
+LIMB_RADIUS = {"elbow": 0.25, "wrist": 0.8, "knee": 0.2, "ankle": 0.5}
+"""How far from its bones a limb may reach, per their length."""
 
 
 def open_u2net(path: str | os.PathLike[str] | None = None, *, num_threads: int = 0) -> Any:
@@ -127,6 +138,8 @@ def estimate_matte(
             "photo: nothing stands out from the background; "
             "use a photo in which one person is large and clear"
         )
+    if person_mask is not None and joints_xy is not None:
+        coarse = _restore_limbs(coarse, person_mask, joints_xy, joints_confidence)
     hair = _hair_zone(rgb.shape[:2], joints_xy, joints_confidence)
     return refine_matte(rgb, coarse, hair_zone=hair)
 
@@ -379,6 +392,40 @@ def _keep_person(
     soft = 3 + round(0.01 * np.count_nonzero(kept.any(1)))
     near = cv2.dilate(kept.astype(np.uint8), np.ones((2 * soft + 1,) * 2, np.uint8)) > 0
     return np.where(near & (kept | (labels == 0)), coarse, 0).astype(np.float32)
+
+
+def _restore_limbs(
+    coarse: np.ndarray,
+    person_mask: np.ndarray,
+    joints_xy: np.ndarray,
+    confidence: np.ndarray | None,
+) -> np.ndarray:
+    """Forearms, hands, shins and feet that U2-Net lost, for the refinement to decide.
+
+    A pale shoe on a pale floor, a hand before a curtain: where the tracker is sure of the joints
+    and its mask covers the bones between them, the bones are the person's, and what lies around
+    them is open, with the tracker's mask as the prior.
+    """
+    result = coarse
+    for side, (root, *ends) in itertools.product(("left", "right"), LIMBS):
+        used = [INDEX[f"{side}_{name}"] for name in (root, *ends)]
+        xy = joints_xy[used]
+        sure = confidence is None or (confidence[used] >= LIMB_CONFIDENCE).all()
+        if not sure or not np.isfinite(xy).all():
+            continue
+        reach = float(np.linalg.norm(xy[1:] - xy[0], axis=1).max())
+        lines = [np.round(np.stack([xy[0], end])).astype(np.int32) for end in xy[1:]]
+        bones = np.zeros(coarse.shape, np.uint8)
+        cv2.polylines(bones, lines, False, 1, max(1, round(0.15 * reach)))
+        on = bones > 0
+        lost = on & (coarse < 0.3)
+        if lost.sum() <= LIMB_LOST * on.sum() or person_mask[lost].mean() < LIMB_MASK:
+            continue
+        near = cv2.distanceTransform(1 - bones, cv2.DIST_L2, 3) < LIMB_RADIUS[root] * reach
+        open_to_colours = 0.25 + 0.5 * person_mask
+        result = np.where(near, np.maximum(result, open_to_colours), result)
+        result = np.where(on & (person_mask > 0.5), 1.0, result)
+    return result.astype(np.float32)
 
 
 def _other_people(kept: np.ndarray, person_mask: np.ndarray) -> np.ndarray:

@@ -126,6 +126,42 @@ def test_people_who_touch_are_cut_apart():
     assert alpha[:, 200:].max() == 0
 
 
+def pale_arm():
+    """The left figure with a forearm and hand that `FakeNet` does not see."""
+    photo, mask, joints, confidence = two_people()
+    for picture, value in ((photo, (215, 180, 160)), (mask, 1)):
+        cv2.rectangle(picture, (22, 96), (64, 108), value, -1)
+    for name, x in {
+        "right_elbow": 60, "right_wrist": 38, "right_pinky": 27, "right_index": 26,
+        "right_thumb": 30,
+    }.items():  # fmt: skip
+        joints[INDEX[name]], confidence[INDEX[name]] = (x, 102), 1
+    return photo, mask, joints, confidence
+
+
+def test_a_hand_that_the_network_lost_is_restored():
+    photo, mask, joints, confidence = pale_arm()
+    alpha = estimate_matte(
+        photo, person_mask=mask, joints_xy=joints, joints_confidence=confidence, session=FakeNet()
+    )
+    assert alpha[98:107, 24:60].min() > 0.8
+    assert alpha[:92, :60].max() < 0.1
+    assert alpha[112:, :60].max() < 0.1
+
+
+@pytest.mark.parametrize("witness", ["mask", "joints"])
+def test_a_hand_is_restored_only_where_mask_and_joints_agree(witness):
+    photo, mask, joints, confidence = pale_arm()
+    if witness == "mask":
+        mask[:, :64] = 0
+    else:
+        confidence[[INDEX["right_elbow"], INDEX["right_wrist"]]] = 0.6
+    alpha = estimate_matte(
+        photo, person_mask=mask, joints_xy=joints, joints_confidence=confidence, session=FakeNet()
+    )
+    assert alpha[98:107, 24:56].max() < 0.1
+
+
 def test_a_network_that_finds_something_else_is_reported():
     photo, mask, _, _ = two_people()
     photo[:, :160] = 230
