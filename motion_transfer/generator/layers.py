@@ -18,6 +18,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 from pymatting import estimate_alpha_cf, ichol
+from scipy import ndimage
 from scipy.sparse import csr_matrix
 from scipy.spatial import KDTree
 from skimage.graph import MCP_Geometric
@@ -31,6 +32,9 @@ WORKING_HEIGHT = 360
 RADIUS = {"upper_arm": 0.065, "lower_arm": 0.05, "hand": 0.045,
           "thigh": 0.09, "shin": 0.065, "foot": 0.05}  # fmt: skip
 SEEN_CONFIDENCE = 0.3
+HEM_STEP, HEM_REACH_M, HEM_GAP_M, HEM_SLACK_M = 0.17, 0.025, 0.02, 0.08
+"""By how much of its width the outline steps inwards at a hem, over how high a strip that is
+measured, how wide a gap may be between the legs above it, and how far cloth may hang below it."""
 HIDES: dict[str, tuple[str, ...]] = {
     "arm": ("torso", "skirt", "head", "thigh", "shin"), "head": ("torso",),
     "skirt": ("thigh", "shin"), "torso": (), "thigh": (), "shin": (),
@@ -319,9 +323,11 @@ def _find_skirt(work: _Working) -> tuple[np.ndarray | None, np.ndarray | None]:
             break
         if row:
             hem = number
+    hem_y: int | None = first + hem
     if hem < 0.3 * thigh:
+        hem_y = _hem_step(work, body, range(first, int(hip_y + 1.3 * thigh)))
+    if hem_y is None:
         return None, None
-    hem_y = first + hem
     mask = body.copy()
     mask[: int(hip_y - 0.02 * metre)] = False
     mask[hem_y + 1 :] = False
@@ -336,23 +342,72 @@ def _find_skirt(work: _Working) -> tuple[np.ndarray | None, np.ndarray | None]:
     return mask, np.array([[columns[0], hem_y], [columns[-1], hem_y]], np.float64)
 
 
+def _leg_columns(work: _Working) -> np.ndarray:
+    """(h, 2) x of the two legs' bones in each row, the smaller first."""
+    height, width = work.matte.shape
+    y = np.arange(height)
+    legs = np.stack([
+        np.interp(y, leg[:, 1], leg[:, 0])
+        for side in ("left", "right")
+        for leg in [work.joints[[INDEX[f"{side}_{n}"] for n in ("hip", "knee", "ankle")]]]
+    ], 1)  # fmt: skip
+    return np.sort(legs.clip(0, width - 1), 1)
+
+
 def _gap_filled(work: _Working, body: np.ndarray) -> np.ndarray:
     """(h,) rows in which the legs stand apart and yet cloth is between them."""
     rows = np.zeros(len(body), bool)
-    left, right = (
-        [work.joints[INDEX[f"{side}_{n}"]] for n in ("hip", "knee", "ankle")]
-        for side in ("left", "right")
-    )
-    for y in range(len(body)):
-        x_left, x_right = (
-            float(np.interp(y, [p[1] for p in leg], [p[0] for p in leg])) for leg in (left, right)
-        )
-        low, high = sorted((x_left, x_right))
-        inset = 1.15 * RADIUS["thigh"] * work.metre
+    inset = 1.15 * RADIUS["thigh"] * work.metre
+    for y, (low, high) in enumerate(_leg_columns(work)):
         if high - low > 2 * inset + 0.03 * work.metre:
             between = body[y, int(low + inset) : int(high - inset) + 1]
             rows[y] = len(between) > 0 and bool(between.mean() > 0.8)
     return rows
+
+
+def _hem_step(work: _Working, body: np.ndarray, rows: range) -> int | None:
+    """The row at which one piece of cloth ends over two legs, where the outline steps inwards.
+
+    For skirts that hang close, over legs that stand together: trousers narrow by degrees, and the
+    legs of shorts have a gap between them.
+    """
+    reach = max(1, round(HEM_REACH_M * work.metre))
+    legs = _leg_columns(work)
+    inside = [np.flatnonzero(body[y]) for y in rows if y < len(body)]
+    width = np.array([x[-1] - x[0] + 1 if len(x) else 0 for x in inside], np.float64)
+    gap = np.array([
+        (work.matte[y, int(legs[y, 0]) : int(legs[y, 1]) + 1] < 0.5).sum()
+        for y in rows if y < len(body)
+    ])  # fmt: skip
+    if len(width) <= 4 * reach:
+        return None
+    mean = ndimage.uniform_filter1d(width, reach)
+    middles = np.arange(2 * reach, len(width) - 2 * reach)
+    above, below = mean[middles - reach * 3 // 2], mean[middles + reach * 3 // 2]
+    drop = 1 - below / np.maximum(above, 1.0)
+    step = int(middles[drop.argmax()])
+    if drop.max() < HEM_STEP or gap[: step - 2 * reach].max(initial=0) > HEM_GAP_M * work.metre:
+        return None
+    return rows.start + step - reach // 2
+
+
+def _with_hem(work: _Working, skirt: np.ndarray, legs: np.ndarray) -> np.ndarray:
+    """The skirt (h, w) with the cloth that hangs below a hem that is not straight.
+
+    Cloth is what looks like the skirt and not like the legs (h, w) further down.
+    """
+    slack = max(1, round(HEM_SLACK_M * work.metre))
+    kernel = np.ones((slack + 1, 1), np.uint8)
+    below = cv2.dilate(skirt.astype(np.uint8), kernel, anchor=(0, slack)) > 0
+    legs = legs & ~skirt & ~below
+    below &= (work.matte > 0.5) & ~skirt
+    if not legs.any() or not below.any():
+        return skirt
+    lab = cv2.cvtColor(work.rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    cloth, leg = (_colour_distance(lab, below, known) for known in (skirt, legs))
+    hanging = np.zeros_like(skirt)
+    hanging[below] = (cloth < 10) & (leg > 2 * cloth)
+    return _connected(skirt, skirt | hanging)
 
 
 def _label(work: _Working, shown: np.ndarray, skirt: np.ndarray | None) -> np.ndarray:
@@ -372,6 +427,8 @@ def _label(work: _Working, shown: np.ndarray, skirt: np.ndarray | None) -> np.nd
     inner = _fill(person.shape, _torso_polygon(work, 0.85, -0.04, 0.02))
     seeds["torso"] = inner & (arm_distance > 1.2)
     if skirt is not None:
+        legs = [work.distance[n] < 0.45 for n in LIMBS if "arm" not in n and visible[n]]
+        skirt = _with_hem(work, skirt, person & np.any([~person, *legs], 0))
         seeds["skirt"] = skirt & ~inner
     for name in LIMBS:
         if "arm" not in name and visible[name]:

@@ -29,9 +29,10 @@ from motion_transfer.generator.warp import pixel_grid, sample
 
 OUTSIDE_LOGIT = -4.0
 """Alpha's logit below which a pixel is not drawn at all."""
-BORDER_LOGIT = 3.0
-"""How far outside the networks' outline the copy may reach, and how far inside of it a hole of the
-copy is filled, in alpha's logit."""
+BORDER_LOGIT = 1.0
+"""How far outside the networks' outline the copy may reach, in alpha's logit."""
+FILL_LOGIT = 3.0
+"""How far inside of it a hole of the copy is filled."""
 
 
 class Nodes(NamedTuple):
@@ -134,7 +135,7 @@ def paste_torch(
     assert where is not None
     outline = torch.sigmoid(place.sharpness * logit)
     border = torch.sigmoid(place.sharpness * (logit + BORDER_LOGIT))
-    inner = torch.sigmoid(place.sharpness * (logit - BORDER_LOGIT * gate))
+    inner = torch.sigmoid(place.sharpness * (logit - FILL_LOGIT * gate))
     copy = copied[3] * (gate * border + (1 - gate) * (1 - painted[3]) * outline)
     drawn = torch.cat([copied[:3], torch.ones_like(gate[None])]) * copy
     drawn = drawn + (1 - copy) * inner * painted
@@ -251,7 +252,7 @@ def paste_numba(
     node_rows, node_columns = shares.shape[1], shares.shape[2]
     node_px = np.float32(2 / scale)
     limit = np.float32(agree_px * agree_px)
-    sharp, outside = np.float32(sharpness), np.float32(BORDER_LOGIT)
+    sharp, outside, fill = np.float32(sharpness), np.float32(BORDER_LOGIT), np.float32(FILL_LOGIT)
     px, py = np.empty(4, np.float32), np.empty(4, np.float32)
     weight, member = np.empty(4, np.float32), np.empty(4, np.bool_)
     for y in range(canvas.shape[0]):
@@ -338,7 +339,7 @@ def paste_numba(
             over = painted[y, x]
             outline = one / (one + np.exp(-sharp * logit))
             border = one / (one + np.exp(-sharp * (logit + outside)))
-            inner = one / (one + np.exp(-sharp * (logit - outside * gate)))
+            inner = one / (one + np.exp(-sharp * (logit - fill * gate)))
             copy = matte * byte * (gate * border + (one - gate) * (one - over[3]) * outline)
             under = (one - copy) * inner
             canvas[y, x, 0] = copy * byte * red + under * over[0]

@@ -249,11 +249,15 @@ class PoseFlowGenerator:
         box = around(puppet, ours)
         place = self._place(_crop_of(plan.crops, plan.first + frame), box)
         theirs = _to_frame(self._drawn(plan, frame).limbs[None], place, 0.5)[0]
+        ours_share = share * (1 - theirs)
         limbs = self._puppets.draw_limbs(plan.puppets, frame)
-        if limbs is not None:
-            alpha = place_map(limbs.rgba[3], limbs, box)
-            theirs = torch.maximum(theirs, (8 * alpha).clamp(0, 1))
-        return mix_renditions(puppet, ours, share * (1 - theirs), box)
+        if limbs is None:
+            return mix_renditions(puppet, ours, ours_share, box)
+        covered = (8 * place_map(limbs.rgba[3], limbs, box)).clamp(0, 1)
+        mixed = mix_renditions(puppet, ours, ours_share * (1 - covered), box)
+        # under a soft edge of the puppet lies what the network draws, not the background
+        under = ours_share * covered * (1 - place_map(puppet.rgba[3], puppet, box))
+        return mixed._replace(rgba=mixed.rgba + under * place_map(ours.rgba, ours, box))
 
     def _draw_learned(
         self, plan: Plan, frame: int, with_flow: bool, puppet: Rendition | None

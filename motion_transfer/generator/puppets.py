@@ -26,8 +26,8 @@ from motion_transfer.generator.layers import NAMES, Layer
 from motion_transfer.pose.track import PoseTrack
 
 Box = tuple[int, int, int, int]
-LIMBS = tuple(k for k, n in enumerate(NAMES) if n == "head" or n.endswith(("arm", "shin")))
-"""Layers that a puppet draws better. Left is what it is bad at: clothes over two limbs."""
+LIMBS = tuple(k for k, n in enumerate(NAMES) if n.endswith(("head", "arm", "shin", "skirt")))
+"""Layers that a puppet draws better."""
 _FACING_LEAD, _FACING_FADE = 0.2, 0.3
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -41,8 +42,16 @@ def raised(degrees: float, side: str = "left") -> dict[str, float]:
     return {f"{side}_upper_arm": degrees, f"{side}_lower_arm": degrees}
 
 
-def draw(track: PoseTrack, *, skirt: bool = False, bare: bool = False) -> Source:
-    """The photo of a puppet in the first pose of a track; `bare` leaves out the arms."""
+def draw(
+    track: PoseTrack, *, skirt: bool | Literal["close", "shorts"] = False, bare: bool = False
+) -> Source:
+    """The photo of a puppet in the first pose of a track.
+
+    Args:
+        track: one frame.
+        skirt: a wide one to the knees, a close one with a round hem above them, or shorts.
+        bare: leave out the arms.
+    """
     xy = (track.xy[0].astype(float) + 0.5) * FINE - 0.5
     canvas = np.zeros((SIZE_HW[0] * FINE, SIZE_HW[1] * FINE, 3), np.uint8)
     canvas[:] = 235
@@ -70,7 +79,19 @@ def draw(track: PoseTrack, *, skirt: bool = False, bare: bool = False) -> Source
     fill([joint("right", "shoulder") - out / 2 - up, joint("left", "shoulder") + out / 2 - up,
           joint("left", "hip") + out + up, joint("right", "hip") - out + up],
          COLOURS["torso"])  # fmt: skip
-    if skirt:
+    if skirt in ("close", "shorts"):
+        hips = [joint(side, "hip") for side in ("right", "left")]
+        hems = [
+            h + 0.65 * (joint(s, "knee") - h) for s, h in zip(("right", "left"), hips, strict=True)
+        ]
+    if skirt == "close":
+        middle = (hems[0] + hems[1]) / 2 + 1.2 * up
+        fill([hips[0] - out, hips[1] + out, hems[1] + 2.7 * out, middle, hems[0] - 2.7 * out],
+             COLOURS["skirt"])  # fmt: skip
+    elif skirt == "shorts":
+        for hip, hem in zip(hips, hems, strict=True):
+            line([hip, hem], 1.2 * RADII["thigh"], COLOURS["skirt"])
+    elif skirt:
         knees = [joint(side, "knee") for side in ("right", "left")]
         fill([joint("right", "hip") - out, joint("left", "hip") + out, knees[1] + 2.5 * out,
               knees[0] - 2.5 * out], COLOURS["skirt"])  # fmt: skip

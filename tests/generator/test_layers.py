@@ -89,6 +89,28 @@ def test_trousers_are_no_skirt_and_a_skirt_is_one_piece() -> None:
             assert purple.sum() < 0.15 * cloth.sum()
 
 
+def test_a_close_skirt_is_one_piece_down_to_its_hem() -> None:
+    # bug: a skirt that hangs close splits into culottes, or its round hem goes with the legs
+    source = draw(pose({"thigh": 3, "shin": 3}), skirt="close")
+    layers, skirt = cut(source)
+    assert skirt is not None
+    cloth = (np.abs(source.rgb.astype(int) - COLOURS["skirt"]).max(-1) < 6) & (source.alpha > 0.95)
+    layer = layers["skirt"]
+    box, pixels = layer.box_xyxy, layer.rgba[..., 3]
+    inside = cloth[box[1] : box[3], box[0] : box[2]]
+    assert (pixels[inside] > 0.9).sum() > 0.93 * cloth.sum()
+    rows = np.nonzero(cloth.any(1))[0]
+    columns = np.flatnonzero(cloth[rows[-1] - 6])  # in the hem's round, below its corners
+    assert (pixels[rows[-1] - 6 - box[1], columns - box[0]] > 0.5).all()
+    for name in ("left_thigh", "right_thigh"):
+        assert shares(layer, COLOURS[name]) < 0.02
+
+
+def test_shorts_are_no_skirt() -> None:
+    layers, skirt = cut(draw(pose({"thigh": 8, "shin": 3}), skirt="shorts"))
+    assert skirt is None and "skirt" not in layers
+
+
 def test_what_an_arm_hides_is_filled_and_marked() -> None:
     # bug: an arm in front of the body leaves its print on the chest
     source = draw(pose({"left_upper_arm": 10, "left_lower_arm": -75}))
