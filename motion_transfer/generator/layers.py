@@ -32,9 +32,12 @@ WORKING_HEIGHT = 360
 RADIUS = {"upper_arm": 0.065, "lower_arm": 0.05, "hand": 0.045,
           "thigh": 0.09, "shin": 0.065, "foot": 0.05}  # fmt: skip
 SEEN_CONFIDENCE = 0.3
-HEM_STEP, HEM_REACH_M, HEM_GAP_M, HEM_SLACK_M = 0.17, 0.025, 0.02, 0.08
+HEM_STEP, HEM_REACH_M, HEM_SLACK_M = 0.17, 0.025, 0.08
 """By how much of its width the outline steps inwards at a hem, over how high a strip that is
-measured, how wide a gap may be between the legs above it, and how far cloth may hang below it."""
+measured, and how far cloth may hang below the hem."""
+HEM_GAP_M, HEM_APART_M, HEM_LEVEL_M = 0.02, 0.2, 0.1
+"""How wide a gap between the legs must be to count; how far apart the bones of legs are that would
+show one in trousers; and by how much one knee may be higher than the other."""
 HIDES: dict[str, tuple[str, ...]] = {
     "arm": ("torso", "skirt", "head", "thigh", "shin"), "head": ("torso",),
     "skirt": ("thigh", "shin"), "torso": (), "thigh": (), "shin": (),
@@ -326,7 +329,7 @@ def _find_skirt(work: _Working) -> tuple[np.ndarray | None, np.ndarray | None]:
     hem_y: int | None = first + hem
     if hem < 0.3 * thigh:
         hem_y = _hem_step(work, body, range(first, int(hip_y + 1.3 * thigh)))
-    if hem_y is None:
+    if hem_y is None or hem_y < first + 0.3 * thigh:
         return None, None
     mask = body.copy()
     mask[: int(hip_y - 0.02 * metre)] = False
@@ -368,27 +371,37 @@ def _gap_filled(work: _Working, body: np.ndarray) -> np.ndarray:
 def _hem_step(work: _Working, body: np.ndarray, rows: range) -> int | None:
     """The row at which one piece of cloth ends over two legs, where the outline steps inwards.
 
-    For skirts that hang close, over legs that stand together: trousers narrow by degrees, and the
-    legs of shorts have a gap between them.
+    For skirts that hang close. Trousers narrow by degrees, and the legs of shorts have a gap
+    between them; so whether it is a skirt can be told only of legs that are seen from the front or
+    from behind, beside each other, and apart: below the hem, or so far that trousers would show it.
     """
-    reach = max(1, round(HEM_REACH_M * work.metre))
+    metre = work.metre
+    hips, knees = (
+        work.joints[INDEX[f"left_{n}"]] - work.joints[INDEX[f"right_{n}"]] for n in ("hip", "knee")
+    )
+    rows = range(rows.start, min(rows.stop, len(body)))
+    reach = max(1, round(HEM_REACH_M * metre))
+    level = hips[0] * knees[0] > 0 and abs(knees[1]) < HEM_LEVEL_M * metre
+    if not level or len(rows) <= 4 * reach:
+        return None
     legs = _leg_columns(work)
-    inside = [np.flatnonzero(body[y]) for y in rows if y < len(body)]
-    width = np.array([x[-1] - x[0] + 1 if len(x) else 0 for x in inside], np.float64)
     gap = np.array([
-        (work.matte[y, int(legs[y, 0]) : int(legs[y, 1]) + 1] < 0.5).sum()
-        for y in rows if y < len(body)
+        (work.matte[y, int(low) : int(high) + 1] < 0.5).sum() / metre
+        for y, (low, high) in enumerate(legs)
     ])  # fmt: skip
-    if len(width) <= 4 * reach:
-        return None
-    mean = ndimage.uniform_filter1d(width, reach)
+    inside = [np.flatnonzero(body[y]) for y in rows]
+    width = np.array([x[-1] - x[0] + 1 if len(x) else 0 for x in inside], np.float64)
+    width = ndimage.uniform_filter1d(width, reach)
     middles = np.arange(2 * reach, len(width) - 2 * reach)
-    above, below = mean[middles - reach * 3 // 2], mean[middles + reach * 3 // 2]
+    above, below = width[middles - reach * 3 // 2], width[middles + reach * 3 // 2]
     drop = 1 - below / np.maximum(above, 1.0)
-    step = int(middles[drop.argmax()])
-    if drop.max() < HEM_STEP or gap[: step - 2 * reach].max(initial=0) > HEM_GAP_M * work.metre:
-        return None
-    return rows.start + step - reach // 2
+    step = rows.start + int(middles[drop.argmax()])
+    whole = gap[rows.start : step - 2 * reach].max(initial=0) <= HEM_GAP_M
+    apart = (
+        gap[step + 2 * reach : step + 4 * reach].mean() >= HEM_GAP_M
+        or legs[step, 1] - legs[step, 0] >= HEM_APART_M * metre
+    )
+    return step - reach // 2 if drop.max() >= HEM_STEP and whole and apart else None
 
 
 def _with_hem(work: _Working, skirt: np.ndarray, legs: np.ndarray) -> np.ndarray:
