@@ -66,7 +66,7 @@ from motion_transfer.generator.pose_flow_net import PoseFlow
 from motion_transfer.generator.pose_maps import draw_pose, draw_source, propose
 from motion_transfer.generator.pretrained import Pretrained
 from motion_transfer.generator.puppets import (
-    LIMBS,
+    KEPT,
     Box,
     PuppetPlan,
     Puppets,
@@ -97,13 +97,13 @@ class Drawn(NamedTuple):
     nodes: where the photos' pixels come from.
     maps: (2, H, W) logit of alpha, and the gate in [0, 1].
     painted: (3, H, W) what SynthesisNet painted; None where the puppet paints.
-    limbs: (H/2, W/2) in [0, 1], where the network sees what is the puppet's to draw.
+    kept: (H/2, W/2) in [0, 1], where the network sees what is the puppet's to draw.
     """
 
     nodes: Nodes
     maps: torch.Tensor
     painted: torch.Tensor | None
-    limbs: torch.Tensor
+    kept: torch.Tensor
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -248,12 +248,12 @@ class PoseFlowGenerator:
             return ours or puppet
         box = around(puppet, ours)
         place = self._place(_crop_of(plan.crops, plan.first + frame), box)
-        theirs = _to_frame(self._drawn(plan, frame).limbs[None], place, 0.5)[0]
+        theirs = _to_frame(self._drawn(plan, frame).kept[None], place, 0.5)[0]
         ours_share = share * (1 - theirs)
-        limbs = self._puppets.draw_limbs(plan.puppets, frame)
-        if limbs is None:
+        kept = self._puppets.draw_kept(plan.puppets, frame)
+        if kept is None:
             return mix_renditions(puppet, ours, ours_share, box)
-        covered = (8 * place_map(limbs.rgba[3], limbs, box)).clamp(0, 1)
+        covered = (8 * place_map(kept.rgba[3], kept, box)).clamp(0, 1)
         mixed = mix_renditions(puppet, ours, ours_share * (1 - covered), box)
         # under a soft edge of the puppet lies what the network draws, not the background
         under = ours_share * covered * (1 - place_map(puppet.rgba[3], puppet, box))
@@ -331,13 +331,13 @@ class PoseFlowGenerator:
         alpha = alpha - double(_strayed(shown, bones, self.crop_hw))
         maps = torch.cat([alpha, gate], 1).float()
         # where the network sees these parts, or a rim of its arm would stand beside the puppet's
-        parts = [k for k, layer in enumerate(LAYER_OF_PART) if layer in LIMBS]
+        parts = [k for k, layer in enumerate(LAYER_OF_PART) if layer in KEPT]
         seen = torch.softmax(flows[0].finest.part_logits, 1)[:, parts].sum(1)
-        limbs = (2 * functional.max_pool2d(seen, 3, 1, 1)).clamp(0, 1)
+        kept = (2 * functional.max_pool2d(seen, 3, 1, 1)).clamp(0, 1)
         return [
             Drawn(
                 Nodes(*(t[:, k] for t in nodes)), maps[k],
-                None if painted is None else painted[k], limbs[k],
+                None if painted is None else painted[k], kept[k],
             )
             for k in range(len(frames))
         ]  # fmt: skip

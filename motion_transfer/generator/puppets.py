@@ -1,7 +1,8 @@
 """The articulated puppets of several photos of one person, and what they draw for the networks.
 
 There is a puppet for each photo, and that one is seen which faces as the target does. A puppet
-keeps a head rigid and fingers and shoes whole, which a learned flow does not: those are `LIMBS`.
+keeps a head rigid, fingers and shoes whole and skirts in one piece, which a learned flow does not:
+those layers are `KEPT`.
 
 Axes: T frames, h w pixels of a box in the frame.
 """
@@ -26,8 +27,8 @@ from motion_transfer.generator.layers import NAMES, Layer
 from motion_transfer.pose.track import PoseTrack
 
 Box = tuple[int, int, int, int]
-LIMBS = tuple(k for k, n in enumerate(NAMES) if n.endswith(("head", "arm", "shin", "skirt")))
-"""Layers that a puppet draws better."""
+KEPT = tuple(k for k, n in enumerate(NAMES) if n.endswith(("head", "arm", "shin", "skirt")))
+"""Layers that a puppet draws better: it keeps them when the rest is the network's."""
 _FACING_LEAD, _FACING_FADE = 0.2, 0.3
 
 
@@ -35,11 +36,11 @@ class PuppetPlan(NamedTuple):
     """A block of frames.
 
     whole: the puppets' plans, one for each photo.
-    limbs: the same with `LIMBS` alone.
+    kept: the same with `KEPT` alone.
     """
 
     whole: list[articulated.Plan]
-    limbs: list[articulated.Plan]
+    kept: list[articulated.Plan]
 
     def facing(self, frame: int) -> float:
         """In [-1, 1], 1 where the same side is seen as in the first photo."""
@@ -76,16 +77,16 @@ class Puppets:
         before: Sequence[PuppetState | None] = state or [None] * len(self._each)
         found = [p.plan(targets, wanted, s) for p, s in zip(self._each, before, strict=True)]
         whole = [plan for plan, _ in found]
-        limbs = [plan.only(NAMES[k] for k in LIMBS) for plan in whole]
-        return PuppetPlan(whole, limbs), [after for _, after in found]
+        kept = [plan.only(NAMES[k] for k in KEPT) for plan in whole]
+        return PuppetPlan(whole, kept), [after for _, after in found]
 
     def draw(self, plan: PuppetPlan, frame: int, *, with_flow: bool = False) -> Rendition | None:
         """The person. Flow and visibility are those of the first photo's puppet."""
         return self._draw(plan.whole, frame, with_flow)
 
-    def draw_limbs(self, plan: PuppetPlan, frame: int) -> Rendition | None:
-        """`LIMBS` alone, over nothing."""
-        return self._draw(plan.limbs, frame, False)
+    def draw_kept(self, plan: PuppetPlan, frame: int) -> Rendition | None:
+        """`KEPT` alone, over nothing."""
+        return self._draw(plan.kept, frame, False)
 
     def _draw(self, plans: list[articulated.Plan], frame: int, with_flow: bool) -> Rendition | None:
         facing = [float(plan.facing[frame]) for plan in plans]

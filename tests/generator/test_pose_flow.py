@@ -282,6 +282,19 @@ def test_heads_and_hands_are_the_puppets(puppet: Source) -> None:
     assert np.abs(ours - theirs).max() > 10  # at an outline somewhere else
 
 
+def test_a_skirt_is_not_split_by_striding_legs() -> None:
+    # bug: the network's cloth follows the nearer leg and a slit opens between them
+    source, target = draw(pose(), skirt=True), pose({"thigh": 30, "shin": 15})
+    drawn = whole(render(generator(source, seed=3), target))
+    left, right = (target.xy[0, INDEX[f"{side}_knee"]] for side in ("left", "right"))
+    hips = (target.xy[0, INDEX["left_hip"]] + target.xy[0, INDEX["right_hip"]]) / 2
+    y = round(float(hips[1] + 0.75 * (left[1] - hips[1])))
+    x0, x1 = sorted((float(left[0]), float(right[0])))
+    row = drawn[y, round(x0 + 0.3 * (x1 - x0)) : round(x1 - 0.3 * (x1 - x0))]
+    assert (row[:, 3] > 0.95).all()
+    assert (np.abs(row[:, :3] - COLOURS["skirt"]).max(-1) < 12).all()
+
+
 def test_a_limb_that_moves_along_keeps_its_pixels(puppet: Source) -> None:
     # bug: a shin that the flow takes for the torso, at the right place, has the torso's texture
     made = generator(puppet)

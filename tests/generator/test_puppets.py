@@ -77,11 +77,11 @@ def test_limbs_are_without_clothes(front: Source) -> None:
     # bug: the torso of the puppet covers what the networks drew
     puppets = Puppets([front], device="cpu", flow_smoothing=0.0)
     plan, _ = puppets.plan(front.pose, slice(0, 1))
-    limbs = puppets.draw_limbs(plan, 0)
-    assert limbs is not None
+    kept = puppets.draw_kept(plan, 0)
+    assert kept is not None
     frame = torch.zeros(4, *SIZE_HW)
-    x0, y0, x1, y1 = limbs.box_xyxy
-    frame[:, y0:y1, x0:x1] = limbs.rgba
+    x0, y0, x1, y1 = kept.box_xyxy
+    frame[:, y0:y1, x0:x1] = kept.rgba
 
     def at(*joints: str) -> torch.Tensor:
         x, y = np.round(front.pose.xy[0, [INDEX[j] for j in joints]].mean(0)).astype(int)
