@@ -324,7 +324,10 @@ def test_ctrl_c(person: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "motion_transfer", "transfer", "-s", str(person),
                "-d", str(DEMOS / "dance.mp4"), "-o", str(tmp_path / "out.mp4"), "--preset", "hd",
                *QUICK]  # fmt: skip
+    # a shell's background job ignores the signal, and its children would too
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
     try:
         while not list(tmp_path.glob(".out.mp4.parts/*.mp4")):  # rendering has begun
             assert process.poll() is None, process.communicate()
