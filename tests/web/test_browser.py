@@ -219,3 +219,20 @@ def test_live(open_page) -> None:
     words.filter(has_text=re.compile(r"Nobody is seen.*Latency \d+ ms")).wait_for()
     page.get_by_role("button", name="Stop").click()
     words.filter(has_text="The camera is off").wait_for()
+
+
+def test_stop_while_the_last_picture_of_the_camera_is_decoded(open_page) -> None:
+    # bug: the words of that picture replace "The camera is off", and stay
+    page = open_page()
+    page.get_by_role("tab", name="Live").click()
+    page.get_by_role("button", name="Try the demo photo").locator("visible=true").click()
+    page.evaluate(
+        "HTMLImageElement.prototype.decode = async () => {"
+        " const stop = [...document.querySelectorAll('#live button')].find("
+        "   (button) => button.textContent === 'Stop');"
+        " if (stop) { stop.click(); setTimeout(() => { window.wasStopped = true }, 500) } }"
+    )
+    page.get_by_role("button", name="Start the camera").click()
+    page.wait_for_function("window.wasStopped")
+    assert page.locator("#live .mt-eta").inner_text() == "The camera is off."
+    assert page.get_by_role("button", name="Start the camera").is_enabled()

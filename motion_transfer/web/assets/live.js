@@ -28,17 +28,21 @@ function draw() {
   button.addEventListener("click", async () => {
     if (stream) { stop(); words.textContent = "The camera is off."; button.textContent = "Start the camera"; return; }
     button.disabled = true;
+    let camera = null;
     try {
       words.textContent = "Waiting for the camera…";
-      stream = await navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 480 } });
-      self.srcObject = stream;
+      camera = await navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 480 } });
+      self.srcObject = camera;
       await self.play();
       words.textContent = "Taking the photo apart; this takes some seconds…";
-      session = (await call(`live/start?photo=${photo}&background=original`, "POST")).session;
+      const started = (await call(`live/start?photo=${photo}&background=original`, "POST")).session;
+      if (!button.isConnected) { end(camera, started); return; } // another photo was given meanwhile
+      stream = camera;
+      session = started;
       button.textContent = "Stop";
-      loop(self, image, words);
+      loop(self, image, words, button);
     } catch (error) {
-      stop();
+      end(camera, "");
       const isCamera = error instanceof DOMException;
       words.textContent = isCamera ? "The camera cannot be used: allow it in the browser, or plug one in." : error.message;
     }
@@ -48,7 +52,7 @@ function draw() {
     make("figure", {}, image, make("figcaption", {}, "The photo"))), words, make("div", { class: "mt-bar" }, button));
 }
 
-async function loop(self, image, words) {
+async function loop(self, image, words, button) {
   const canvas = make("canvas");
   const mine = session;
   let latency = 0;
@@ -63,19 +67,19 @@ async function loop(self, image, words) {
     const taken = performance.now();
     const body = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.8));
     if (session !== mine) return;
-    const { signal } = pending;
-    const answer = await fetch(`live/${mine}/step?seconds=${taken / 1000}`, { method: "POST", body, signal }).catch(() => null);
+    const answer = await step(`live/${mine}/step?seconds=${taken / 1000}`, body);
     if (session !== mine) return;
-    if (!answer || !answer.ok) {
-      const content = answer ? await answer.json().catch(() => ({})) : {};
-      words.textContent = content.error || "The server does not answer.";
+    if (answer.error) {
+      words.textContent = answer.error;
+      button.textContent = "Start the camera";
       stop();
       return;
     }
     const old = image.src;
-    image.src = URL.createObjectURL(await answer.blob());
+    image.src = URL.createObjectURL(answer.picture);
     await image.decode().catch(() => {});
     if (old.startsWith("blob:")) URL.revokeObjectURL(old);
+    if (session !== mine) return; // or the words would say that it goes on
     const now = performance.now();
     latency = latency ? 0.8 * latency + 0.2 * (now - taken) : now - taken;
     rate = 0.8 * rate + 0.2 * (1000 / (now - before));
@@ -85,12 +89,30 @@ async function loop(self, image, words) {
       `of which the server ${Math.round(server)} ms; ${rate.toFixed(1)} pictures/s.`;
   }
 }
+
+/** The server's picture for one of the camera's, or what is wrong. */
+async function step(path, body) {
+  const { signal } = pending;
+  try {
+    const answer = await fetch(path, { method: "POST", body, signal });
+    if (answer.ok) return { picture: await answer.blob(), headers: answer.headers };
+    const content = await answer.json().catch(() => ({}));
+    return { error: content.error || `The server answered ${answer.status}.` };
+  } catch {
+    return { error: "The server does not answer." };
+  }
+}
+
+function end(camera, started) {
+  if (started) call(`live/${started}/stop`, "POST").catch(() => {});
+  camera?.getTracks().forEach((track) => track.stop());
+}
+
 function stop() {
   pending.abort(); // a picture that reaches a session after its end is an error
   pending = new AbortController();
-  if (session) call(`live/${session}/stop`, "POST").catch(() => {});
+  end(stream, session);
   session = "";
-  stream?.getTracks().forEach((track) => track.stop());
   stream = null;
 }
 
