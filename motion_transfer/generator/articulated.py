@@ -22,6 +22,16 @@ import torch
 from einops import rearrange
 from torch.nn import functional
 
+from motion_transfer.generator.heading import (
+    MOST_TURN,
+    calm_turns,
+    find_facing,
+    find_turned,
+    head_turn,
+    head_up,
+    steady_turns,
+    torso_yaw,
+)
 from motion_transfer.generator.layers import (
     HAND_LEFT,
     HAND_RIGHT,
@@ -48,6 +58,7 @@ from motion_transfer.generator.motion import (
     unit,
 )
 from motion_transfer.generator.temporal import blend_carried
+from motion_transfer.generator.turning import Axis, Body, Surface, Turn
 from motion_transfer.generator.warp import draw_layer, pixel_grid, sample
 from motion_transfer.pose.retarget import px_per_metre
 from motion_transfer.pose.skeleton import INDEX, MIRROR
@@ -59,9 +70,8 @@ _MIRROR = [*MIRROR, MIDHIP, NECK, HEAD, HAND_RIGHT, HAND_LEFT]
 DEPTH_HYSTERESIS_M = 0.07
 # A torso seen from the side is this much of its frontal width.
 LEAST_TORSO_WIDTH = 0.55
-# A head begins to be seen from behind at this facing, and is after so much more; the hair's edge is
-# soft over this share of the face.
-_BACK_FROM, _BACK_WITHIN, _HAIRLINE = -0.1, 0.3, 0.2
+# How far the tracker's yaw, pitch and trunk's yaw are off at rest.
+_BODY_NOISE, _HEAD_NOISE = np.radians([10, 1, 10]), np.radians([5, 1, 10])
 # In an ordinary photo, metres nearer to the camera than the bones say.
 NEARER_M = {"head": 0.03, "skirt": 0.08, "thigh": -0.12, "shin": -0.10, "lower_arm": 0.03}
 ARMS_NEARER_M = 0.10
@@ -133,7 +143,8 @@ class Plan:
         boxes: per layer (T, 4) int, box in the target frame, empty where nothing is in it.
         orders: per frame the layers from far to near.
         facing: (T,) in [-1, 1], 1 where the same side as in the photo is seen.
-        profile: (T,) where the nose points, positive to the right of the picture.
+        turned: (T,) whether the back is seen, the same way round as the front.
+        turns: per round layer (T, 3) yaw, pitch and the trunk's yaw, against the photo, radians.
         size_hw: of the target frame.
     """
 
@@ -141,7 +152,8 @@ class Plan:
     boxes: dict[str, np.ndarray]
     orders: list[list[str]]
     facing: np.ndarray
-    profile: np.ndarray
+    turned: np.ndarray
+    turns: dict[str, np.ndarray]
     size_hw: tuple[int, int]
 
     def __len__(self) -> int:
@@ -185,14 +197,15 @@ class ArticulatedGenerator:
         self.flow_smoothing = flow_smoothing
         self._metre = float(px_per_metre(source.pose)[0])
         self.layers, self._skirt = cut_source(source)
+        if {"head", "torso"} <= self.layers.keys():
+            self.layers["head"] = _widened(self.layers["head"], self.layers["torso"])
         joints = extend_joints(np.nan_to_num(source.pose.xy[0]).astype(np.float64))
         self._joints = torch.tensor(joints, dtype=torch.float32)
-        self._front = 1.0 if _facing(joints[None], self._metre)[0] >= 0 else -1.0
+        self._front = 1.0 if find_facing(joints[None], self._metre)[0] >= 0 else -1.0
         self._textures = {n: _make_texture(layer, self.device) for n, layer in self.layers.items()}
-        if "head" in self.layers:
-            back = _back_of_head(self.layers["head"], joints, self._metre)
-            self._textures["back_of_head"] = _make_texture(back, self.device)
-            self._across_face = _across(self._textures["head"], self._textures["back_of_head"])
+        self._surfaces = self._make_surfaces(joints)
+        self._torso_yaw = torso_yaw(joints[None], source.pose.depth)[0]
+        self._head_turn = head_turn(joints[None], source.pose.depth, self._metre)[0]
         self._outlines = {n: _outline(layer) for n, layer in self.layers.items()}
 
     def plan(
@@ -202,8 +215,11 @@ class ArticulatedGenerator:
         state = state or PuppetState()
         joints = extend_joints(np.nan_to_num(targets.xy).astype(np.float64))
         scale = px_per_metre(targets)
-        facing = _facing(joints, scale) * self._front
-        turned = _turned(facing, wanted, state.turned)
+        facing = find_facing(joints, scale) * self._front
+        head, trunk = head_turn(joints, targets.depth, scale), torso_yaw(joints, targets.depth)
+        against = np.clip(_wrap(head[:, 0] - trunk), -MOST_TURN, MOST_TURN)
+        head[:, 0] = trunk + against
+        turned = find_turned(facing, wanted, state.turned)
         joints[turned] = joints[turned][:, _MIRROR]
         depth = np.where(turned[:, None], targets.depth[:, list(MIRROR)], targets.depth)
         motions = self._motions(
@@ -224,9 +240,11 @@ class ArticulatedGenerator:
         for frame in frames.tolist():
             order = steady_order({n: float(z[frame]) for n, z in nearness.items()}, order)
             orders.append(order)
-        profile = joints[wanted, INDEX["nose"], 0] - joints[wanted, HEAD, 0]
-        plan = Plan(positions=positions, boxes=boxes, orders=orders, facing=facing[wanted],
-                    profile=profile, size_hw=targets.size_hw)  # fmt: skip
+        turns = self._turns(trunk, torso_yaw(joints, depth), head, wanted)
+        plan = Plan(
+            positions=positions, boxes=boxes, orders=orders, facing=facing[wanted],
+            turned=turned[wanted], turns=turns, size_hw=targets.size_hw,
+        )  # fmt: skip
         last = tuple(
             bool(t) for t in turned[max(0, wanted.stop - self.margin_frames) : wanted.stop]
         )
@@ -255,17 +273,21 @@ class ArticulatedGenerator:
         shape = (box[3] - box[1], box[2] - box[0])
         canvas = np.zeros((*shape, 5), np.float32)
         flow = np.zeros((*shape, 2) if with_flow else (0, 0, 2), np.float32)
-        facing, profile = float(plan.facing[frame]), float(plan.profile[frame])
+        seen = _seen(float(plan.facing[frame]))
         for name in plan.orders[frame]:
             left, top, right, bottom = (int(v) for v in plan.boxes[name][frame])
             if right <= left or bottom <= top:
                 continue
             origin = self._origin(name)
+            turn = self._turn(plan, name, frame)
             draw_layer(
-                canvas, flow, self._texture(name, facing, profile)[0].permute(1, 2, 0).numpy(),
+                canvas, flow, self._textures[name][0].permute(1, 2, 0).numpy(),
                 plan.positions[name][frame].numpy(), (left - box[0], top - box[1]),
-                (bottom - top, right - left), (origin[0] - box[0], origin[1] - box[1]),
-                _seen(facing),
+                (bottom - top, right - left), (origin[0] - box[0], origin[1] - box[1]), seen,
+                None if turn is None else (
+                    self._surfaces[name].colours[0].permute(1, 2, 0).numpy(),
+                    torch.cat(turn, 1)[0].permute(1, 2, 0).numpy(),
+                ),
             )  # fmt: skip
         return torch.from_numpy(canvas).permute(2, 0, 1), torch.from_numpy(flow).permute(2, 0, 1)
 
@@ -276,7 +298,7 @@ class ArticulatedGenerator:
         shape = (box[3] - box[1], box[2] - box[0])
         canvas = torch.zeros(1, 5, *shape, device=self.device)
         flow = torch.zeros(1, 2, *shape, device=self.device)
-        facing, profile = float(plan.facing[frame]), float(plan.profile[frame])
+        seen = _seen(float(plan.facing[frame]))
         for name in plan.orders[frame]:
             left, top, right, bottom = (int(v) for v in plan.boxes[name][frame])
             if right <= left or bottom <= top:
@@ -284,8 +306,16 @@ class ArticulatedGenerator:
             coarse = plan.positions[name][frame : frame + 1].to(self.device)
             size = (bottom - top, right - left)
             xy = functional.interpolate(coarse, size, mode="bilinear", align_corners=True)
-            pixels = sample(self._texture(name, facing, profile), xy)
-            pixels[:, 4] *= _seen(facing)
+            pixels = sample(self._textures[name], xy)
+            turn = self._turn(plan, name, frame)
+            if turn is not None:
+                moved = sample(torch.cat(turn, 1), xy)
+                xy, hidden = xy + moved[:, :2], moved[:, 2:]
+                found = sample(self._surfaces[name].colours, xy, padding="border")
+                alpha = pixels[:, 3:4]
+                pixels[:, :3] = alpha * torch.lerp(found[:, :3], found[:, 4:], hidden)
+                pixels[:, 4:] = alpha * (1 - hidden) * found[:, 3:4]
+            pixels[:, 4] *= seen
             window = (
                 ...,
                 slice(top - box[1], bottom - box[1]),
@@ -310,18 +340,64 @@ class ArticulatedGenerator:
         x, y = self.layers[name].box_xyxy[:2]
         return x - 1, y - 1
 
-    def _texture(self, name: str, facing: float, profile: float) -> torch.Tensor:
-        """(1, 5, h, w) of a layer; the head's turns into hair with the person's back.
+    def _make_surfaces(self, joints: np.ndarray) -> dict[str, Surface]:
+        """Of the layers that turn in depth; joints (38, 2) in the photo."""
+        trunk, neck = joints[MIDHIP], joints[NECK] - joints[MIDHIP]
+        upright = neck / max(float(np.linalg.norm(neck)), 1e-6)
+        even = Axis(
+            centre_xy=trunk, up_xy=upright, even_px=0.2 * self._metre, depth=LEAST_TORSO_WIDTH
+        )
+        made: dict[str, Surface] = {}
+        for name in ("torso", "skirt"):
+            if name in self.layers:
+                texture, origin = self._textures[name], self._origin(name)
+                body = Body(even, texture[0, 3], origin)
+                made[name] = Surface(texture, None, body, origin)
+        if "head" in self.layers:
+            eyes, mouth = (
+                joints[[INDEX[a], INDEX[b]]].mean(0)
+                for a, b in (("left_eye", "right_eye"), ("mouth_left", "mouth_right"))
+            )
+            # the eyes are half way up a head
+            half = max(1.7 * float(np.linalg.norm(eyes - mouth)), 0.06 * self._metre)
+            axis = Axis(
+                centre_xy=eyes, up_xy=head_up(torch.from_numpy(joints[None]))[0].numpy(),
+                whole_px=half, still_px=2 * half, nod_px=half, front=0.75,
+            )  # fmt: skip
+            back = _back_of_head(self.layers["head"], joints, self._metre).to(self.device)
+            texture, origin = self._textures["head"], self._origin("head")
+            body = Body(axis, texture[0, 3], origin)
+            made["head"] = Surface(texture, back, body, origin, made.get("torso"))
+        return made
 
-        Hair comes from the side that the nose points away from. Faded, it would be a ghost.
+    def _turn(self, plan: Plan, name: str, frame: int) -> Turn | None:
+        """How a layer is turned in depth; None for a flat one."""
+        if name not in self._surfaces:
+            return None
+        behind = bool(plan.turned[frame]) and name != "head"
+        return self._surfaces[name].turned(*plan.turns[name][frame].tolist(), behind=behind)
+
+    def _turns(
+        self, trunk: np.ndarray, shown: np.ndarray, head: np.ndarray, wanted: slice
+    ) -> dict[str, np.ndarray]:
+        """Per round layer (T', 3) yaw, pitch and the trunk's yaw against the photo.
+
+        Args:
+            trunk: (T,) yaw of the torso.
+            shown: (T,) of the side that is shown, front or back.
+            head: (T, 2) yaw and pitch.
+            wanted: frames.
         """
-        texture = self._textures[name]
-        if name != "head" or facing >= _BACK_FROM:
-            return texture
-        across = self._across_face if profile > 0 else 1 - self._across_face
-        turned = min(1.0, (_BACK_FROM - facing) / _BACK_WITHIN)
-        covered = (turned * (1 + _HAIRLINE) - across) / _HAIRLINE
-        return torch.lerp(texture, self._textures["back_of_head"], covered.clamp(0, 1))
+        level = np.zeros_like(trunk)
+        body = np.stack([shown - self._torso_yaw, level, level], -1)
+        turn = np.stack([head[:, 0] - self._head_turn[0], head[:, 1] - self._head_turn[1],
+                         trunk - self._torso_yaw], -1)  # fmt: skip
+        found = {"torso": (body, _BODY_NOISE), "skirt": (body, _BODY_NOISE),
+                 "head": (turn, _HEAD_NOISE)}  # fmt: skip
+        return {
+            n: calm_turns(steady_turns(found[n][0], wanted, self.flow_smoothing), found[n][1])
+            for n in self._surfaces
+        }
 
     def _smoothed(
         self, motion: AnyMotion, nodes: torch.Tensor, frames: torch.Tensor
@@ -373,9 +449,9 @@ class ArticulatedGenerator:
 
     def _head(self, joints: torch.Tensor, zoom: torch.Tensor, torso: Quad) -> Head:
         return Head(
-            centre=joints[:, HEAD, None], up=_head_up(joints)[:, None], neck=joints[:, NECK, None],
+            centre=joints[:, HEAD, None], up=head_up(joints)[:, None], neck=joints[:, NECK, None],
             zoom=zoom[:, None, None], photo_centre=self._joints[None, HEAD, None],
-            photo_up=_head_up(self._joints[None])[:, None],
+            photo_up=head_up(self._joints[None])[:, None],
             torso=torso if "torso" in self.layers else None,
         )  # fmt: skip
 
@@ -399,21 +475,9 @@ class ArticulatedGenerator:
         return result
 
 
-def _turned(facing: np.ndarray, wanted: slice, before: tuple[bool, ...]) -> np.ndarray:
-    """(T,) bool: whether a frame shows the person's other side, with hysteresis.
-
-    Then the whole picture of the person is kept the same way round: what was the limb at the left
-    of the photo stays at the left, outer edges stay outside. There is nothing better to show.
-    """
-    result = np.zeros(len(facing), bool)
-    lead = wanted.start - len(before)
-    for frame, value in enumerate(facing):
-        if lead <= frame < wanted.start:
-            result[frame] = before[frame - lead]
-            continue
-        was = result[frame - 1] if frame else False
-        result[frame] = value < (0.0 if was else -0.2)
-    return result
+def _wrap(angle: np.ndarray) -> np.ndarray:
+    """Into (-pi, pi]."""
+    return np.angle(np.exp(1j * angle))
 
 
 def steady_order(nearness: dict[str, float], before: list[str] | None) -> list[str]:
@@ -433,13 +497,6 @@ def steady_order(nearness: dict[str, float], before: list[str] | None) -> list[s
     return order
 
 
-def _facing(joints: np.ndarray, scale: float | np.ndarray) -> np.ndarray:
-    """(T,) 1 for a person who faces the camera, -1 for one seen from behind."""
-    width = joints[:, INDEX["left_shoulder"], 0] - joints[:, INDEX["right_shoulder"], 0]
-    hips = joints[:, INDEX["left_hip"], 0] - joints[:, INDEX["right_hip"], 0]
-    return np.clip((width + hips) / (0.55 * scale), -1, 1)
-
-
 def _seen(facing: float) -> float:
     """Visibility of all that is drawn: 0 where the person shows the other side."""
     return min(1.0, max(0.0, (facing + 0.1) / 0.3))
@@ -456,12 +513,15 @@ def _make_texture(layer: Layer, device: torch.device) -> torch.Tensor:
     return texture.contiguous(memory_format=torch.channels_last)
 
 
-def _across(front: torch.Tensor, back: torch.Tensor) -> torch.Tensor:
-    """(w,) 0 to 1 from left to right over the columns in which two textures differ."""
-    x = torch.arange(front.shape[-1], device=front.device)
-    changes = (front - back).abs().amax((0, 1, 2)) > 0.02
-    columns = x[changes] if changes.any() else x
-    return (x - columns[0]) / (columns[-1] - columns[0] + 1)
+def _widened(layer: Layer, other: Layer) -> Layer:
+    """A layer with room for what comes round from as far as another one reaches."""
+    x0, y0, x1, y1 = layer.box_xyxy
+    left, right = min(x0, other.box_xyxy[0]), max(x1, other.box_xyxy[2])
+    room = ((0, 0), (x0 - left, right - x1))
+    return dataclasses.replace(
+        layer, rgba=np.pad(layer.rgba, (*room, (0, 0))), visible=np.pad(layer.visible, room),
+        box_xyxy=(left, y0, right, y1),
+    )  # fmt: skip
 
 
 def _outline(layer: Layer) -> torch.Tensor:
@@ -565,15 +625,8 @@ def _skirt_quad(
                 half1=half[:, None], photo=photo)  # fmt: skip
 
 
-def _head_up(joints: torch.Tensor) -> torch.Tensor:
-    """(T, 2) unit vector to the crown: from the mouth to the eyes, steadied by the neck."""
-    eyes = (joints[:, INDEX["left_eye"]] + joints[:, INDEX["right_eye"]]) / 2
-    mouth = (joints[:, INDEX["mouth_left"]] + joints[:, INDEX["mouth_right"]]) / 2
-    return unit(0.6 * unit(eyes - mouth) + 0.4 * unit(joints[:, HEAD] - joints[:, NECK]))
-
-
-def _back_of_head(layer: Layer, joints: np.ndarray, metre: float) -> Layer:
-    """The head with hair where the face is: what a creator expects of a person turned away."""
+def _back_of_head(layer: Layer, joints: np.ndarray, metre: float) -> torch.Tensor:
+    """(1, 4, h + 2, w + 2) hair where the face is, as of a person turned away, and how known."""
     eyes, mouth = (
         joints[[INDEX[a], INDEX[b]]].mean(0)
         for a, b in (("left_eye", "right_eye"), ("mouth_left", "mouth_right"))
@@ -583,18 +636,21 @@ def _back_of_head(layer: Layer, joints: np.ndarray, metre: float) -> Layer:
     x, y = np.meshgrid(np.arange(x0, x1), np.arange(y0, y1))
     crown = (layer.rgba[..., 3] > 0.5) & (y < eyes[1] - 0.45 * radius)
     if not crown.any():
-        return layer
+        return torch.zeros(1, 4, y1 - y0 + 2, x1 - x0 + 2)
     hair, spread = np.median(layer.rgba[crown][:, :3], 0), layer.rgba[crown][:, :3].std()
-    middle = eyes + 0.25 * (mouth - eyes)
-    tall = 1.15 * (mouth[1] - middle[1]) + 0.3 * radius
-    face = np.hypot((x - middle[0]) / (0.95 * radius), (y - middle[1]) / tall)
-    cover = np.clip((1.2 - face) / 0.3, 0, 1)[..., None].astype(np.float32)
+    # hair that the photo shows stays
+    other = np.abs(layer.rgba[..., :3] - hair).max(-1) / max(float(spread), 0.02)
+    cover = cv2.GaussianBlur(np.clip(other - 1, 0, 1), (0, 0), 0.1 * radius + 0.5)
+    cover = np.clip(4 * cover, 0, 1)[..., None]
     # strands: noise drawn out downwards, as strong as the hair's own contrast
     noise = np.random.default_rng(0).normal(size=x.shape).astype(np.float32)
     strands = cv2.GaussianBlur(noise, (0, 0), sigmaX=0.02 * radius + 0.5, sigmaY=0.25 * radius)
     strands *= 0.6 * spread / max(float(strands.std()), 1e-6)
-    shade = np.clip(1.05 - 0.2 * face, 0.7, 1.1)[..., None]
-    rgba = layer.rgba.copy()
-    hair = np.clip(hair * shade + strands[..., None], 0, 1)
-    rgba[..., :3] = (1 - cover) * rgba[..., :3] + cover * hair
-    return dataclasses.replace(layer, rgba=rgba, visible=layer.visible * (1 - cover[..., 0]))
+    shade = np.clip(1.05 - 0.2 * np.abs(x - eyes[0]) / radius, 0.7, 1.1)[..., None]
+    painted = np.clip(hair * shade + strands[..., None], 0, 1)
+    # to the mouth in the middle, to the ears at the sides
+    low = mouth[1] - 0.2 * (mouth[1] - eyes[1]) * np.clip(np.abs(x - eyes[0]) / radius, 0, 1)
+    known = np.clip((low - y) / (0.3 * radius) + 0.5, 0, 1)[..., None]
+    back = np.concatenate([(1 - cover) * layer.rgba[..., :3] + cover * painted, known], -1)
+    stack = torch.from_numpy(rearrange(back, "h w c -> 1 c h w")).float()
+    return functional.pad(stack, (1, 1, 1, 1), mode="replicate")

@@ -75,6 +75,7 @@ def draw_layer(
     size_hw: tuple[int, int],
     origin_xy: tuple[int, int],
     seen: float,
+    turn: tuple[np.ndarray, np.ndarray] | None,
 ) -> None:
     """Put one warped layer over what has been drawn, in place.
 
@@ -88,6 +89,8 @@ def draw_layer(
         size_hw: height and width of the box.
         origin_xy: what to add to a position minus a canvas pixel to get the flow.
         seen: factor of the visibility.
+        turn: of a layer that turns in depth (`turning.Surface`): (H, W, 7) colours and (H, W, 3)
+            shift and share of the back. Then the texture gives the outline alone.
     """
     grid = positions.shape[1]
     height, width = size_hw
@@ -126,11 +129,33 @@ def draw_layer(
             cx = corner_xy[0] + x
             rest = one - alpha
             here = canvas[cy, cx]
-            here[0] = a * p[0] + b * q[0] + c * r[0] + d * s[0] + rest * here[0]
-            here[1] = a * p[1] + b * q[1] + c * r[1] + d * s[1] + rest * here[1]
-            here[2] = a * p[2] + b * q[2] + c * r[2] + d * s[2] + rest * here[2]
+            if turn is None:
+                here[0] = a * p[0] + b * q[0] + c * r[0] + d * s[0] + rest * here[0]
+                here[1] = a * p[1] + b * q[1] + c * r[1] + d * s[1] + rest * here[1]
+                here[2] = a * p[2] + b * q[2] + c * r[2] + d * s[2] + rest * here[2]
+                here[4] = seen * (a * p[4] + b * q[4] + c * r[4] + d * s[4]) + rest * here[4]
+            else:
+                colours, shift = turn
+                p, q = shift[sy, sx], shift[sy, sx + 1]
+                r, s = shift[sy + 1, sx], shift[sy + 1, sx + 1]
+                hidden = a * p[2] + b * q[2] + c * r[2] + d * s[2]
+                px += a * p[0] + b * q[0] + c * r[0] + d * s[0]
+                py += a * p[1] + b * q[1] + c * r[1] + d * s[1]
+                px = min(max(px, np.float32(0)), np.float32(columns - 1.001))
+                py = min(max(py, np.float32(0)), np.float32(rows - 1.001))
+                sx, sy = int(px), int(py)
+                wx, wy = px - np.float32(sx), py - np.float32(sy)
+                a, b = (one - wx) * (one - wy), wx * (one - wy)
+                c, d = (one - wx) * wy, wx * wy
+                p, q = colours[sy, sx], colours[sy, sx + 1]
+                r, s = colours[sy + 1, sx], colours[sy + 1, sx + 1]
+                for k in range(3):
+                    front = a * p[k] + b * q[k] + c * r[k] + d * s[k]
+                    back = a * p[4 + k] + b * q[4 + k] + c * r[4 + k] + d * s[4 + k]
+                    here[k] = alpha * (front + hidden * (back - front)) + rest * here[k]
+                shown = (one - hidden) * (a * p[3] + b * q[3] + c * r[3] + d * s[3])
+                here[4] = seen * alpha * shown + rest * here[4]
             here[3] = alpha + rest * here[3]
-            here[4] = seen * (a * p[4] + b * q[4] + c * r[4] + d * s[4]) + rest * here[4]
             if with_flow and alpha > 0.5:
                 flow[cy, cx, 0] = px - cx + origin_xy[0]
                 flow[cy, cx, 1] = py - cy + origin_xy[1]

@@ -1,0 +1,252 @@
+"""Turning in depth: the texture of a layer on a round body that turns inside its outline.
+
+A head, a torso or a skirt is taken for an elliptical cylinder. When the person turns, the outline
+stays what the layer's motion makes of it, but what lies inside goes round: a face looks where the
+dancer looks, and the buttons of a jacket go to its side. What comes round from where the photo
+does not see is another texture.
+
+Axes: h w pixels of the texture, L lines across the axis, one for each pixel along it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from motion_transfer.generator.motion import smoothstep
+from motion_transfer.generator.warp import pixel_grid, sample
+
+_LAST, _SOFT = (-0.5, 0.2), 0.17
+"""Where the seen side ends, cosine, after a small and a large turn; half the width of its edge."""
+_SMALL, _LARGE = math.radians(15), math.radians(55)
+_RIM = 0.96  # share of the outline's width: further out, colours have a part of the background's
+_SEAM = 0.15  # half the width of the soft middle of a back, in shares of it
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Axis:
+    """What a layer turns about.
+
+    Args:
+        centre_xy: a point of it, pixels of the photo.
+        up_xy: unit vector along it.
+        whole_px: what is less than this far below the centre turns with the layer,
+        still_px: what is further below with the trunk.
+        nod_px: half the height of what nods; 0 for a layer that does not.
+        even_px: where the layer narrows over less than this, the body does not.
+        depth: of the body in shares of its width.
+        front: share of the width, in the middle, that is not on the back as well.
+    """
+
+    centre_xy: np.ndarray
+    up_xy: np.ndarray
+    whole_px: float = 1e6
+    still_px: float = 2e6
+    nod_px: float = 0.0
+    even_px: float = 0.0
+    depth: float = 1.0
+    front: float = 0.5
+
+
+class Turn(NamedTuple):
+    """Where the pixels of a turned texture are looked up.
+
+    shift: (1, 2, h, w) from a pixel to its place in the photo.
+    hidden: (1, 1, h, w) in [0, 1], 1 where the side away from the camera of the photo is seen.
+    """
+
+    shift: torch.Tensor
+    hidden: torch.Tensor
+
+
+class Body:
+    """An elliptical cylinder in the photo.
+
+    Args:
+        axis: see there.
+        alpha: (h, w) of the layer.
+        origin_xy: position of its first pixel in the photo.
+    """
+
+    def __init__(self, axis: Axis, alpha: torch.Tensor, origin_xy: tuple[int, int]) -> None:
+        self.axis = axis
+        up = alpha.new_tensor(axis.up_xy.tolist())
+        self._right, self._down = torch.stack([-up[1], up[0]])[:, None, None], -up[:, None, None]
+        along, across = self.place(alpha.shape[0], alpha.shape[1], origin_xy)
+        self._first, self._lines = _lines(along, across, alpha, axis.even_px)
+
+    def place(
+        self, height: int, width: int, origin_xy: tuple[int, int]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Where a texture's pixels are along and across the axis, (h, w) each, photo pixels."""
+        grid = pixel_grid(height, width, device=self._right.device)[0]
+        offset = (
+            grid
+            + grid.new_tensor((np.array(origin_xy) - self.axis.centre_xy).tolist())[:, None, None]
+        )
+        return (offset * self._down).sum(0), (offset * self._right).sum(0)
+
+    def line(self, along: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Middle and half width of the body there, each of the same shape as `along`."""
+        at = (along - self._first).clamp(0, self._lines.shape[1] - 1.001)
+        low = at.long()
+        found = torch.lerp(self._lines[:, low], self._lines[:, low + 1], at - low)
+        return found[0], found[1]
+
+    def moved(self, across: torch.Tensor, along: torch.Tensor | float) -> torch.Tensor:
+        """(2, h, w) picture vectors of what is moved across and along the axis."""
+        return across * self._right + along * self._down
+
+
+class _Pixels:
+    """The pixels of a texture on a body."""
+
+    def __init__(self, body: Body, height: int, width: int, origin_xy: tuple[int, int]) -> None:
+        self._body = body
+        self.along, self.across = body.place(height, width, origin_xy)
+        self.middle, self.half = body.line(self.along)
+        self.column = ((self.across - self.middle) / self.half).clamp(-1, 1)
+        self._angle = torch.asin(self.column)
+        self._outside = self.across - self.middle - self.half * self.column
+
+    def turned(self, yaw: float, pitch: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Shift (2, h, w) in pixels, and cosine (h, w) of the angle to the photo's view."""
+        axis = self._body.axis
+        # an ellipse's own parameter: it runs evenly over the outline that is seen
+        angle = self._angle - math.atan2(axis.depth * math.sin(yaw), math.cos(yaw))
+        along, middle, half = self.along, self.middle, self.half
+        if axis.nod_px:
+            height = (along / axis.nod_px).clamp(-1, 1)
+            along = along + axis.nod_px * (torch.sin(torch.asin(height) - pitch) - height)
+            middle, half = self._body.line(along)
+        across = middle + half * torch.sin(angle) + self._outside
+        return self._body.moved(across - self.across, along - self.along), torch.cos(angle)
+
+
+class Surface:
+    """A texture that can be turned.
+
+    Attributes:
+        colours: (1, 7, h, w) front and visibility, back; drawn out beyond the outline.
+
+    Args:
+        front: (1, 5, h, w) as the photo shows it: colour times alpha, alpha, visibility times
+            alpha.
+        back: (1, 4, h, w) of the side away from the camera, the same way round, and where it is
+            known; elsewhere, and for None, it is what the front has at its sides.
+        body: that it lies on.
+        origin_xy: position of the texture's first pixel in the photo.
+        trunk: that the lower end of the layer goes with, and what it shows where that ends.
+    """
+
+    def __init__(
+        self,
+        front: torch.Tensor,
+        back: torch.Tensor | None,
+        body: Body,
+        origin_xy: tuple[int, int],
+        trunk: Surface | None = None,
+    ) -> None:
+        height, width = front.shape[-2:]
+        self.body, self._origin_xy = body, origin_xy
+        self._own = _Pixels(body, height, width, origin_xy)
+        share = (body.axis.still_px - self._own.along) / (body.axis.still_px - body.axis.whole_px)
+        self._share = smoothstep(share)
+        solid = _solid(front)
+        behind = _sides(solid, body, self._own)
+        if back is not None:
+            behind = torch.lerp(behind, back[:, :3], back[:, 3:])
+        self._trunk = None
+        if trunk is not None:
+            self._trunk = _Pixels(trunk.body, height, width, origin_xy)
+            theirs = trunk.at(height, width, origin_xy)
+            low = 1 - self._share
+            solid = torch.lerp(solid, theirs[:, :4], low * (1 - front[:, 3:4]))
+            behind = torch.lerp(behind, theirs[:, 4:], low)
+        self.colours = torch.cat([solid, behind], 1)
+
+    def at(self, height: int, width: int, origin_xy: tuple[int, int]) -> torch.Tensor:
+        """(1, 7, height, width) of the colours where another texture lies in the photo."""
+        grid = pixel_grid(height, width, device=self.colours.device)
+        offset = grid.new_tensor(np.subtract(origin_xy, self._origin_xy).tolist())
+        return sample(self.colours, grid + offset[:, None, None], padding="border")
+
+    def turned(
+        self, yaw: float, pitch: float = 0.0, trunk: float = 0.0, *, behind: bool = False
+    ) -> Turn:
+        """The texture after a turn.
+
+        Args:
+            yaw: radians, positive to the right of the picture.
+            pitch: radians, positive downwards.
+            trunk: yaw of what does not turn with the layer.
+            behind: the turn is against the side away from the camera.
+        """
+        shift, cosine = self._own.turned(yaw, pitch)
+        if self._trunk is not None:
+            theirs, their_cosine = self._trunk.turned(trunk, 0.0)
+            shift = torch.lerp(theirs, shift, self._share)
+            cosine = torch.lerp(their_cosine, cosine, self._share)
+        # a little of the other side is better told from what is next to it
+        far = (abs(math.remainder(yaw, math.tau)) - _SMALL) / (_LARGE - _SMALL)
+        last = _LAST[0] + (_LAST[1] - _LAST[0]) * min(1.0, max(0.0, far))
+        other = smoothstep(0.5 - (cosine - last) / (2 * _SOFT))
+        return Turn(shift[None], (1 - other if behind else other)[None, None])
+
+
+def _sides(solid: torch.Tensor, body: Body, at: _Pixels) -> torch.Tensor:
+    """(1, 3, h, w) what a back looks like: no buttons, no print, no open jacket."""
+    reach = body.axis.front + (1 - body.axis.front) * at.column.abs()
+    grid = pixel_grid(*solid.shape[-2:], device=solid.device)
+    found = []
+    for side in (-1, 1):
+        shift = body.moved(at.middle + side * at.half * reach - at.across, 0.0)
+        found.append(sample(solid[:, :3], grid + shift, padding="border"))
+    return torch.lerp(found[0], found[1], smoothstep(0.5 + at.column / (2 * _SEAM)))
+
+
+def _solid(texture: torch.Tensor) -> torch.Tensor:
+    """(1, 4, h, w) colour and visibility, not times alpha, drawn out beyond the outline."""
+    alpha = texture[0, 3].cpu().numpy()
+    nearest = ndimage.distance_transform_edt(
+        alpha < min(0.5, float(alpha.max())), return_distances=False, return_indices=True
+    )
+    rows, columns = torch.from_numpy(nearest).long().to(texture.device)
+    plain = texture[:, [0, 1, 2, 4]] / texture[:, 3:4].clamp_min(1e-3)
+    return plain[:, :, rows, columns]
+
+
+def _lines(
+    along: torch.Tensor, across: torch.Tensor, alpha: torch.Tensor, even_px: float
+) -> tuple[float, torch.Tensor]:
+    """Where the body lies in each line across the axis.
+
+    Returns:
+        Position of the first line along the axis; (2, L) middle and half width, pixels, smooth
+        along the axis.
+    """
+    inside = alpha > 0.5
+    first = float(along.min().floor())
+    count = int(along.max() - first) + 2
+    line = (along - first).round().long()[inside]
+    left, right = (along.new_full((count,), v) for v in (math.inf, -math.inf))
+    left.scatter_reduce_(0, line, across[inside], "amin")
+    right.scatter_reduce_(0, line, across[inside], "amax")
+    known = torch.isfinite(left).nonzero()[:, 0].cpu().numpy()
+    if len(known) == 0:
+        return first, torch.ones(2, count, device=along.device)
+    window = max(1, round(even_px))
+    low, high = (
+        ndimage.gaussian_filter1d(
+            widest(np.interp(np.arange(count), known, edge.cpu().numpy()[known]), window),
+            2.0 + even_px / 4, mode="nearest",
+        )
+        for widest, edge in ((ndimage.minimum_filter1d, left), (ndimage.maximum_filter1d, right))
+    )  # fmt: skip
+    lines = np.stack([(low + high) / 2, np.maximum(_RIM * (high - low) / 2, 1.0)])
+    return first, torch.tensor(lines, dtype=torch.float32, device=along.device)

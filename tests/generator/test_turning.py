@@ -1,0 +1,113 @@
+"""Layers that turn in depth."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from motion_transfer.generator.turning import Axis, Body, Surface, Turn
+from motion_transfer.generator.warp import pixel_grid, sample
+
+HEIGHT, WIDTH, HALF = 60, 101, 40.0
+MIDDLE = WIDTH // 2
+UPRIGHT = Axis(centre_xy=np.array([MIDDLE, 30.0]), up_xy=np.array([0.0, -1.0]))
+
+
+def texture(x: int = MIDDLE, y: int | None = None) -> torch.Tensor:
+    """A grey bar 80 wide with a white stripe, or a white patch, in it."""
+    made = torch.zeros(1, 5, HEIGHT, WIDTH)
+    inside = slice(MIDDLE - int(HALF), MIDDLE + int(HALF) + 1)
+    made[:, :3, :, inside] = 0.4
+    rows = slice(None) if y is None else slice(y - 2, y + 3)
+    made[:, :3, rows, x - 2 : x + 3] = 1.0
+    made[:, 3:, :, inside] = 1.0
+    return made
+
+
+def surface(front: torch.Tensor, axis: Axis = UPRIGHT, **kind) -> Surface:
+    return Surface(front, kind.pop("back", None), Body(axis, front[0, 3], (0, 0)), (0, 0), **kind)
+
+
+def look(made: Surface, turn: Turn) -> torch.Tensor:
+    """(3, h, w) what is seen."""
+    at = pixel_grid(HEIGHT, WIDTH) + turn.shift
+    found = sample(made.colours, at, padding="border")
+    return torch.lerp(found[:, :3], found[:, 4:], turn.hidden)[0]
+
+
+def white(picture: torch.Tensor) -> tuple[float, float]:
+    """Middle of what is white, (x, y)."""
+    y, x = (picture.mean(0) > 0.8).nonzero().float().mean(0).tolist()
+    return x, y
+
+
+def test_no_turn_is_the_photo() -> None:
+    made = surface(texture())
+    turn = made.turned(0.0)
+    assert turn.shift.abs().max() < 1e-3
+    assert turn.hidden[..., MIDDLE - 38 : MIDDLE + 39].max() < 0.01
+
+
+@pytest.mark.parametrize("degrees", [20, -40, 60])
+@pytest.mark.parametrize("depth", [1.0, 0.55])
+def test_the_middle_goes_round(degrees: float, depth: float) -> None:
+    # bug: the wrong way, or a flat picture that is only squeezed
+    yaw = math.radians(degrees)
+    made = surface(texture(), Axis(**(vars(UPRIGHT) | {"depth": depth})))
+    x, _ = white(look(made, made.turned(yaw)))
+    along = math.atan2(depth * math.sin(yaw), math.cos(yaw))
+    assert x == pytest.approx(MIDDLE + HALF * math.sin(along), abs=2)
+
+
+def test_the_side_shows_half_of_either() -> None:
+    made = surface(texture(), back=torch.tensor([0.0, 0.0, 1.0, 1.0])[None, :, None, None]
+                   .expand(1, 4, HEIGHT, WIDTH))  # fmt: skip
+    right = look(made, made.turned(math.pi / 2))
+    assert (right[2, :, MIDDLE + 12 : MIDDLE + 36] < 0.5).all()  # the front looks to the right
+    assert (right[0, :, MIDDLE - 36 : MIDDLE - 12] < 0.05).all()  # behind it the back
+    whole = made.turned(math.pi)
+    assert whole.hidden[..., 15:-15].min() > 0.99
+    assert made.turned(0.0, behind=True).hidden.min() > 0.99
+
+
+def test_a_back_has_no_buttons_and_no_open_jacket() -> None:
+    made = surface(texture())
+    back = look(made, made.turned(0.0, behind=True))
+    assert back[:, :, MIDDLE - 36 : MIDDLE + 37].sub(0.4).abs().max() < 0.01
+
+
+def test_a_head_nods() -> None:
+    made = surface(texture(y=30), Axis(**(vars(UPRIGHT) | {"nod_px": 25.0})))
+    x, y = white(look(made, made.turned(0.0, math.radians(20))))
+    assert (x, y) == pytest.approx((MIDDLE, 30 + 25 * math.sin(math.radians(20))), abs=1)
+
+
+def test_the_neck_stays_with_the_trunk() -> None:
+    # bug: the collar turns with the head
+    axis = Axis(**(vars(UPRIGHT) | {"whole_px": -10.0, "still_px": 10.0}))
+    made = surface(texture(), axis, trunk=surface(texture()))
+    seen = look(made, made.turned(math.radians(40), 0.0, 0.0))
+    assert white(seen[:, :15])[0] == pytest.approx(
+        MIDDLE + HALF * math.sin(math.radians(40)), abs=2
+    )
+    assert white(seen[:, 45:])[0] == pytest.approx(MIDDLE, abs=1)
+
+
+def test_a_leaning_layer_turns_about_its_own_axis() -> None:
+    lying = Axis(centre_xy=np.array([MIDDLE, 30.0]), up_xy=np.array([1.0, 0.0]))
+    front = texture(y=30)
+    made = surface(front, lying)
+    x, y = white(look(made, made.turned(math.radians(30))))
+    assert x == pytest.approx(MIDDLE, abs=1)
+    assert abs(y - 30) == pytest.approx(30 * math.sin(math.radians(30)), abs=2)
+
+
+def test_nothing_of_the_background_comes_in() -> None:
+    # bug: black rims of turned faces, from beyond the outline
+    made = surface(texture())
+    for degrees in (10, 35, 70, 110, 160):
+        seen = look(made, made.turned(math.radians(degrees)))
+        assert seen[:, :, MIDDLE - 39 : MIDDLE + 40].min() > 0.39
