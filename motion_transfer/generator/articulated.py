@@ -59,7 +59,7 @@ from motion_transfer.generator.motion import (
 )
 from motion_transfer.generator.temporal import blend_carried
 from motion_transfer.generator.turning import Axis, Body, Surface, Turn
-from motion_transfer.generator.warp import draw_layer, pixel_grid, sample
+from motion_transfer.generator.warp import draw_layer, draw_turned_layer, pixel_grid, sample
 from motion_transfer.pose.retarget import px_per_metre
 from motion_transfer.pose.skeleton import INDEX, MIRROR
 from motion_transfer.pose.track import PoseTrack
@@ -71,6 +71,7 @@ DEPTH_HYSTERESIS_M = 0.07
 # A torso seen from the side is this much of its frontal width.
 LEAST_TORSO_WIDTH = 0.55
 # How far the tracker's yaw, pitch and trunk's yaw are off at rest.
+_LEAST_TURN = np.radians(0.2)
 _BODY_NOISE, _HEAD_NOISE = np.radians([10, 1, 10]), np.radians([5, 1, 10])
 # In an ordinary photo, metres nearer to the camera than the bones say.
 NEARER_M = {"head": 0.03, "skirt": 0.08, "thigh": -0.12, "shin": -0.10, "lower_arm": 0.03}
@@ -279,16 +280,17 @@ class ArticulatedGenerator:
             if right <= left or bottom <= top:
                 continue
             origin = self._origin(name)
-            turn = self._turn(plan, name, frame)
-            draw_layer(
-                canvas, flow, self._textures[name][0].permute(1, 2, 0).numpy(),
+            texture, turn = _pixels_last(self._textures[name]), self._turn(plan, name, frame)
+            where = (
                 plan.positions[name][frame].numpy(), (left - box[0], top - box[1]),
                 (bottom - top, right - left), (origin[0] - box[0], origin[1] - box[1]), seen,
-                None if turn is None else (
-                    self._surfaces[name].colours[0].permute(1, 2, 0).numpy(),
-                    torch.cat(turn, 1)[0].permute(1, 2, 0).numpy(),
-                ),
             )  # fmt: skip
+            if turn is None:
+                draw_layer(canvas, flow, texture, *where)
+            else:
+                colours = _pixels_last(self._surfaces[name].colours)
+                moved = np.ascontiguousarray(_pixels_last(torch.cat(turn, 1)))
+                draw_turned_layer(canvas, flow, texture, colours, moved, *where)
         return torch.from_numpy(canvas).permute(2, 0, 1), torch.from_numpy(flow).permute(2, 0, 1)
 
     def _draw_torch(
@@ -371,11 +373,14 @@ class ArticulatedGenerator:
         return made
 
     def _turn(self, plan: Plan, name: str, frame: int) -> Turn | None:
-        """How a layer is turned in depth; None for a flat one."""
+        """How a layer is turned in depth; None if it is not."""
         if name not in self._surfaces:
             return None
         behind = bool(plan.turned[frame]) and name != "head"
-        return self._surfaces[name].turned(*plan.turns[name][frame].tolist(), behind=behind)
+        angles = plan.turns[name][frame]
+        if not behind and np.abs(angles).max() < _LEAST_TURN:
+            return None
+        return self._surfaces[name].turned(*angles.tolist(), behind=behind)
 
     def _turns(
         self, trunk: np.ndarray, shown: np.ndarray, head: np.ndarray, wanted: slice
@@ -495,6 +500,11 @@ def steady_order(nearness: dict[str, float], before: list[str] | None) -> list[s
                 order[i], order[i + 1] = order[i + 1], order[i]
                 changed = True
     return order
+
+
+def _pixels_last(maps: torch.Tensor) -> np.ndarray:
+    """(h, w, C) of (1, C, h, w)."""
+    return maps[0].permute(1, 2, 0).numpy()
 
 
 def _seen(facing: float) -> float:

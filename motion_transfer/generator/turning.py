@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from scipy import ndimage
+from torch.nn import functional
 
 from motion_transfer.generator.motion import smoothstep
 from motion_transfer.generator.warp import pixel_grid, sample
@@ -111,21 +112,27 @@ class _Pixels:
         self.along, self.across = body.place(height, width, origin_xy)
         self.middle, self.half = body.line(self.along)
         self.column = ((self.across - self.middle) / self.half).clamp(-1, 1)
-        self._angle = torch.asin(self.column)
+        self._towards = (1 - self.column**2).sqrt()
         self._outside = self.across - self.middle - self.half * self.column
+        if body.axis.nod_px:
+            self._height = (self.along / body.axis.nod_px).clamp(-1, 1)
+            self._bulge = (1 - self._height**2).sqrt()
 
     def turned(self, yaw: float, pitch: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Shift (2, h, w) in pixels, and cosine (h, w) of the angle to the photo's view."""
         axis = self._body.axis
         # an ellipse's own parameter: it runs evenly over the outline that is seen
-        angle = self._angle - math.atan2(axis.depth * math.sin(yaw), math.cos(yaw))
-        along, middle, half = self.along, self.middle, self.half
-        if axis.nod_px:
-            height = (along / axis.nod_px).clamp(-1, 1)
-            along = along + axis.nod_px * (torch.sin(torch.asin(height) - pitch) - height)
-            middle, half = self._body.line(along)
-        across = middle + half * torch.sin(angle) + self._outside
-        return self._body.moved(across - self.across, along - self.along), torch.cos(angle)
+        angle = math.atan2(axis.depth * math.sin(yaw), math.cos(yaw))
+        s, c = math.sin(angle), math.cos(angle)
+        column, towards = c * self.column - s * self._towards, c * self._towards + s * self.column
+        if not axis.nod_px or not pitch:
+            across = self.half * (column - self.column)
+            return self._body.moved(across, 0.0), towards
+        s, c = math.sin(pitch), math.cos(pitch)
+        along = axis.nod_px * ((c - 1) * self._height - s * self._bulge)
+        middle, half = self._body.line(self.along + along)
+        across = middle + half * column + self._outside - self.across
+        return self._body.moved(across, along), towards
 
 
 class Surface:
@@ -154,21 +161,25 @@ class Surface:
     ) -> None:
         height, width = front.shape[-2:]
         self.body, self._origin_xy = body, origin_xy
-        self._own = _Pixels(body, height, width, origin_xy)
-        share = (body.axis.still_px - self._own.along) / (body.axis.still_px - body.axis.whole_px)
-        self._share = smoothstep(share)
+        whole = _Pixels(body, height, width, origin_xy)
+        share = _share(body.axis, whole)
         solid = _solid(front)
-        behind = _sides(solid, body, self._own)
+        behind = _sides(solid, body, whole)
         if back is not None:
             behind = torch.lerp(behind, back[:, :3], back[:, 3:])
-        self._trunk = None
         if trunk is not None:
-            self._trunk = _Pixels(trunk.body, height, width, origin_xy)
             theirs = trunk.at(height, width, origin_xy)
-            low = 1 - self._share
-            solid = torch.lerp(solid, theirs[:, :4], low * (1 - front[:, 3:4]))
-            behind = torch.lerp(behind, theirs[:, 4:], low)
-        self.colours = torch.cat([solid, behind], 1)
+            solid = torch.lerp(solid, theirs[:, :4], (1 - share) * (1 - front[:, 3:4]))
+            behind = torch.lerp(behind, theirs[:, 4:], 1 - share)
+        colours = torch.cat([solid, behind], 1)
+        self.colours = colours.contiguous(memory_format=torch.channels_last)
+        # only what can be seen is turned
+        (left, right), (top, bottom) = (_extent(front[0, 3], axis) for axis in (0, 1))
+        self._room = (left, width - right, top, height - bottom)
+        size, corner = (bottom - top, right - left), (origin_xy[0] + left, origin_xy[1] + top)
+        self._own = _Pixels(body, *size, corner)
+        self._share = _share(body.axis, self._own)
+        self._trunk = None if trunk is None else _Pixels(trunk.body, *size, corner)
 
     def at(self, height: int, width: int, origin_xy: tuple[int, int]) -> torch.Tensor:
         """(1, 7, height, width) of the colours where another texture lies in the photo."""
@@ -196,7 +207,20 @@ class Surface:
         far = (abs(math.remainder(yaw, math.tau)) - _SMALL) / (_LARGE - _SMALL)
         last = _LAST[0] + (_LAST[1] - _LAST[0]) * min(1.0, max(0.0, far))
         other = smoothstep(0.5 - (cosine - last) / (2 * _SOFT))
-        return Turn(shift[None], (1 - other if behind else other)[None, None])
+        found = torch.cat([shift, (1 - other if behind else other)[None]])[None]
+        found = functional.pad(found, self._room)
+        return Turn(found[:, :2], found[:, 2:])
+
+
+def _share(axis: Axis, at: _Pixels) -> torch.Tensor:
+    """(h, w) how much of a layer's own turn its pixels make; the rest is the trunk's."""
+    return smoothstep((axis.still_px - at.along) / (axis.still_px - axis.whole_px))
+
+
+def _extent(alpha: torch.Tensor, axis: int) -> tuple[int, int]:
+    """First and last but one of the columns (axis 0) or rows (axis 1) in which anything is."""
+    line = (alpha > 0).any(axis).nonzero()
+    return (int(line[0]), int(line[-1]) + 1) if len(line) else (0, 1)
 
 
 def _sides(solid: torch.Tensor, body: Body, at: _Pixels) -> torch.Tensor:

@@ -1,8 +1,9 @@
 """The only place that samples images: backward warping by flow.
 
-`sample`, `warp` and `resize_flow` are torch, on any device. `draw_layer` is the same look-up for
-one layer on a CPU, fused with the interpolation of its coarse flow and with the compositing, in
-one pass over the pixels: several times faster there than the torch calls one after the other.
+`sample`, `warp` and `resize_flow` are torch, on any device. `draw_layer` and `draw_turned_layer`
+are the same look-up for one layer on a CPU, fused with the interpolation of its coarse flow and
+with the compositing, in one pass over the pixels: several times faster there than the torch calls
+one after the other.
 
 Flow is (B, 2, H, W) as (dx, dy) in pixels: `out[y, x] = image[y + dy, x + dx]`. A position's
 integer is a pixel centre, so `align_corners=False` with half a pixel added is exact.
@@ -75,7 +76,6 @@ def draw_layer(
     size_hw: tuple[int, int],
     origin_xy: tuple[int, int],
     seen: float,
-    turn: tuple[np.ndarray, np.ndarray] | None,
 ) -> None:
     """Put one warped layer over what has been drawn, in place.
 
@@ -89,8 +89,6 @@ def draw_layer(
         size_hw: height and width of the box.
         origin_xy: what to add to a position minus a canvas pixel to get the flow.
         seen: factor of the visibility.
-        turn: of a layer that turns in depth (`turning.Surface`): (H, W, 7) colours and (H, W, 3)
-            shift and share of the back. Then the texture gives the outline alone.
     """
     grid = positions.shape[1]
     height, width = size_hw
@@ -129,33 +127,108 @@ def draw_layer(
             cx = corner_xy[0] + x
             rest = one - alpha
             here = canvas[cy, cx]
-            if turn is None:
-                here[0] = a * p[0] + b * q[0] + c * r[0] + d * s[0] + rest * here[0]
-                here[1] = a * p[1] + b * q[1] + c * r[1] + d * s[1] + rest * here[1]
-                here[2] = a * p[2] + b * q[2] + c * r[2] + d * s[2] + rest * here[2]
-                here[4] = seen * (a * p[4] + b * q[4] + c * r[4] + d * s[4]) + rest * here[4]
-            else:
-                colours, shift = turn
-                p, q = shift[sy, sx], shift[sy, sx + 1]
-                r, s = shift[sy + 1, sx], shift[sy + 1, sx + 1]
-                hidden = a * p[2] + b * q[2] + c * r[2] + d * s[2]
-                px += a * p[0] + b * q[0] + c * r[0] + d * s[0]
-                py += a * p[1] + b * q[1] + c * r[1] + d * s[1]
-                px = min(max(px, np.float32(0)), np.float32(columns - 1.001))
-                py = min(max(py, np.float32(0)), np.float32(rows - 1.001))
-                sx, sy = int(px), int(py)
-                wx, wy = px - np.float32(sx), py - np.float32(sy)
-                a, b = (one - wx) * (one - wy), wx * (one - wy)
-                c, d = (one - wx) * wy, wx * wy
-                p, q = colours[sy, sx], colours[sy, sx + 1]
-                r, s = colours[sy + 1, sx], colours[sy + 1, sx + 1]
-                for k in range(3):
-                    front = a * p[k] + b * q[k] + c * r[k] + d * s[k]
-                    back = a * p[4 + k] + b * q[4 + k] + c * r[4 + k] + d * s[4 + k]
-                    here[k] = alpha * (front + hidden * (back - front)) + rest * here[k]
-                shown = (one - hidden) * (a * p[3] + b * q[3] + c * r[3] + d * s[3])
-                here[4] = seen * alpha * shown + rest * here[4]
+            here[0] = a * p[0] + b * q[0] + c * r[0] + d * s[0] + rest * here[0]
+            here[1] = a * p[1] + b * q[1] + c * r[1] + d * s[1] + rest * here[1]
+            here[2] = a * p[2] + b * q[2] + c * r[2] + d * s[2] + rest * here[2]
             here[3] = alpha + rest * here[3]
+            here[4] = seen * (a * p[4] + b * q[4] + c * r[4] + d * s[4]) + rest * here[4]
             if with_flow and alpha > 0.5:
                 flow[cy, cx, 0] = px - cx + origin_xy[0]
                 flow[cy, cx, 1] = py - cy + origin_xy[1]
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def draw_turned_layer(
+    canvas: np.ndarray,
+    flow: np.ndarray,
+    texture: np.ndarray,
+    colours: np.ndarray,
+    moved: np.ndarray,
+    positions: np.ndarray,
+    corner_xy: tuple[int, int],
+    size_hw: tuple[int, int],
+    origin_xy: tuple[int, int],
+    seen: float,
+) -> None:
+    """`draw_layer` for a layer that turns in depth: the texture gives its outline alone.
+
+    Args:
+        canvas: see `draw_layer`, as all that is not named here.
+        flow: (h, w, 2).
+        texture: (H, W, 5).
+        colours: (H, W, 7) float32, `turning.Surface.colours`.
+        moved: (H, W, 3) float32, `turning.Turn`: shift and share of the back.
+        positions: (2, G, G).
+        corner_xy: of the box.
+        size_hw: of the box.
+        origin_xy: of the texture.
+        seen: factor of the visibility.
+    """
+    grid = positions.shape[1]
+    height, width = size_hw
+    rows, columns = texture.shape[0], texture.shape[1]
+    with_flow = flow.shape[0] > 0
+    line = np.empty((2, grid), np.float32)
+    one, zero, shown = np.float32(1), np.float32(0), np.float32(seen)
+    right, bottom = np.float32(columns - 1.001), np.float32(rows - 1.001)
+    step_y = np.float32((grid - 1) / max(height - 1, 1))
+    step_x = np.float32((grid - 1) / max(width - 1, 1))
+    for y in range(height):
+        gy = np.float32(y) * step_y
+        iy = min(int(gy), grid - 2)
+        fy = gy - np.float32(iy)
+        for k in range(grid):
+            for axis in range(2):
+                top, below = positions[axis, iy, k], positions[axis, iy + 1, k]
+                line[axis, k] = top + fy * (below - top)
+        cy = corner_xy[1] + y
+        for x in range(width):
+            gx = np.float32(x) * step_x
+            ix = min(int(gx), grid - 2)
+            fx = gx - np.float32(ix)
+            px = line[0, ix] + fx * (line[0, ix + 1] - line[0, ix])
+            py = line[1, ix] + fx * (line[1, ix + 1] - line[1, ix])
+            if not (px >= 0 and py >= 0 and px < columns - 1 and py < rows - 1):
+                continue  # the texture's border is transparent
+            sx, sy = int(px), int(py)
+            wx, wy = px - np.float32(sx), py - np.float32(sy)
+            at = (sy, sx, (one - wx) * (one - wy), wx * (one - wy), (one - wx) * wy, wx * wy)
+            alpha = _mix(texture, 3, at)
+            if alpha <= 0:
+                continue
+            hidden = _mix(moved, 2, at)
+            px = min(max(px + _mix(moved, 0, at), zero), right)
+            py = min(max(py + _mix(moved, 1, at), zero), bottom)
+            sx, sy = int(px), int(py)
+            wx, wy = px - np.float32(sx), py - np.float32(sy)
+            at = (sy, sx, (one - wx) * (one - wy), wx * (one - wy), (one - wx) * wy, wx * wy)
+            front, back, rest = alpha * (one - hidden), alpha * hidden, one - alpha
+            cx = corner_xy[0] + x
+            # sums in registers: the compiler cannot know that canvas and colours are apart
+            red, green = rest * canvas[cy, cx, 0], rest * canvas[cy, cx, 1]
+            blue, visible = rest * canvas[cy, cx, 2], rest * canvas[cy, cx, 4]
+            if front > 0:
+                red += front * _mix(colours, 0, at)
+                green += front * _mix(colours, 1, at)
+                blue += front * _mix(colours, 2, at)
+                visible += shown * front * _mix(colours, 3, at)
+            if back > 0:
+                red += back * _mix(colours, 4, at)
+                green += back * _mix(colours, 5, at)
+                blue += back * _mix(colours, 6, at)
+            canvas[cy, cx, 0], canvas[cy, cx, 1], canvas[cy, cx, 2] = red, green, blue
+            canvas[cy, cx, 3] = alpha + rest * canvas[cy, cx, 3]
+            canvas[cy, cx, 4] = visible
+            if with_flow and alpha > 0.5:
+                flow[cy, cx, 0] = px - cx + origin_xy[0]
+                flow[cy, cx, 1] = py - cy + origin_xy[1]
+
+
+@numba.njit(inline="always")
+def _mix(image: np.ndarray, channel: int, at: tuple) -> float:
+    """Bilinear: row, column and the four weights."""
+    y, x, a, b, c, d = at
+    return (
+        a * image[y, x, channel] + b * image[y, x + 1, channel]
+        + c * image[y + 1, x, channel] + d * image[y + 1, x + 1, channel]
+    )  # fmt: skip
