@@ -69,7 +69,7 @@ AnyMotion = TypeVar("AnyMotion", bound=Motion)
 _MIRROR = [*MIRROR, MIDHIP, NECK, HEAD, HAND_RIGHT, HAND_LEFT]
 DEPTH_HYSTERESIS_M = 0.07
 # A torso seen from the side is this much of its frontal width.
-LEAST_TORSO_WIDTH = 0.55
+LEAST_TORSO_WIDTH = 0.7
 # How far the tracker's yaw, pitch and trunk's yaw are off at rest.
 _LEAST_TURN = np.radians(0.2)
 _BODY_NOISE, _HEAD_NOISE = np.radians([10, 1, 10]), np.radians([5, 1, 10])
@@ -346,14 +346,14 @@ class ArticulatedGenerator:
         """Of the layers that turn in depth; joints (38, 2) in the photo."""
         trunk, neck = joints[MIDHIP], joints[NECK] - joints[MIDHIP]
         upright = neck / max(float(np.linalg.norm(neck)), 1e-6)
-        even = Axis(
-            centre_xy=trunk, up_xy=upright, even_px=0.2 * self._metre, depth=LEAST_TORSO_WIDTH
-        )
         made: dict[str, Surface] = {}
-        for name in ("torso", "skirt"):
+        # necklines narrow a torso, flaring widens a skirt
+        for name, even_m in (("torso", 0.2), ("skirt", 0.04)):
             if name in self.layers:
+                axis = Axis(centre_xy=trunk, up_xy=upright, even_px=even_m * self._metre,
+                            depth=LEAST_TORSO_WIDTH)  # fmt: skip
                 texture, origin = self._textures[name], self._origin(name)
-                body = Body(even, texture[0, 3], origin)
+                body = Body(axis, texture[0, 3], origin)
                 made[name] = Surface(texture, None, body, origin)
         if "head" in self.layers:
             eyes, mouth = (

@@ -94,11 +94,27 @@ def test_from_photo_and_video_to_download(
     assert page.locator("#settings input[type=number]").first.input_value() == "0.85"
 
 
+def test_bad_files_are_explained(open_page, tmp_path: Path) -> None:
+    # bug: a spinner for ever, or a stack trace
+    Image.new("RGB", (200, 260), (120, 130, 140)).save(tmp_path / "grey.png")
+    (tmp_path / "text.mp4").write_text("not a video")
+    (tmp_path / "text.json").write_text("{}")
+    page = open_page()
+    page.locator("#render").click()
+    page.get_by_text("Give a photo and a dance first.").wait_for()
+    page.locator("#photo input[type=file]").set_input_files(str(tmp_path / "grey.png"))
+    page.get_by_text("no person was found in the photo").wait_for()
+    page.locator("#dance input[type=file]").set_input_files(str(tmp_path / "text.mp4"))
+    page.get_by_role("alert").filter(has_text="text.mp4").wait_for()
+    page.locator("#settings input[type=file]").last.set_input_files(str(tmp_path / "text.json"))
+    page.get_by_text("this JSON file is no sidecar").wait_for()
+
+
 @pytest.fixture(scope="module")
 def long_dance(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """40 seconds: no machine is through with it before Cancel is pressed."""
+    """20 seconds: no machine is through with it before Cancel is pressed."""
     path = tmp_path_factory.mktemp("long") / "dance.mp4"
-    command = [get_ffmpeg_exe(), "-v", "error", "-stream_loop", "5", "-i",
+    command = [get_ffmpeg_exe(), "-v", "error", "-stream_loop", "2", "-i",
                str(DEMOS / "dance.mp4"), "-c", "copy", str(path)]  # fmt: skip
     subprocess.run(command, check=True)
     return path
@@ -130,22 +146,6 @@ def test_progress_reload_and_cancel(open_page, client, long_dance: Path) -> None
     page.locator("#job").get_by_role("button", name="Cancel").click()
     page.wait_for_selector("#job .mt-cancelled")
     assert client.get(f"/jobs/{wanted}").json()["state"] == "cancelled"
-
-
-def test_bad_files_are_explained(open_page, tmp_path: Path) -> None:
-    # bug: a spinner for ever, or a stack trace
-    Image.new("RGB", (200, 260), (120, 130, 140)).save(tmp_path / "grey.png")
-    (tmp_path / "text.mp4").write_text("not a video")
-    (tmp_path / "text.json").write_text("{}")
-    page = open_page()
-    page.locator("#render").click()
-    page.get_by_text("Give a photo and a dance first.").wait_for()
-    page.locator("#photo input[type=file]").set_input_files(str(tmp_path / "grey.png"))
-    page.get_by_text("no person was found in the photo").wait_for()
-    page.locator("#dance input[type=file]").set_input_files(str(tmp_path / "text.mp4"))
-    page.get_by_role("alert").filter(has_text="text.mp4").wait_for()
-    page.locator("#settings input[type=file]").last.set_input_files(str(tmp_path / "text.json"))
-    page.get_by_text("this JSON file is no sidecar").wait_for()
 
 
 def test_library_and_tracks_and_phone(open_page) -> None:
