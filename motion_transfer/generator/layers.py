@@ -150,6 +150,9 @@ def extend_joints(xy: np.ndarray) -> np.ndarray:
     return np.concatenate([xy, np.stack(extra, -2)], -2)
 
 
+_ENOUGH = 12  # pixels that a colour can be told from
+
+
 def cut_layers(
     rgb: np.ndarray,
     alpha: np.ndarray,
@@ -173,6 +176,7 @@ def cut_layers(
     box = _person_box(alpha, margin=4)
     scale = min(1.0, WORKING_HEIGHT / (box[3] - box[1]))
     work = _Working.make(rgb, alpha, joints, px_per_metre, box, scale)
+    work = dataclasses.replace(work, pocketed=find_pocketed(work))
     skirt_mask, hem = _find_skirt(work)
     labels = _label(work, shown, skirt_mask)
     layers = {}
@@ -182,6 +186,10 @@ def cut_layers(
         layer = _make_layer(name, number, work, labels, rgb, alpha)
         if layer is not None:
             layers[name] = layer
+    for name in work.pocketed:
+        other = mirrored(name)
+        if name in layers and other in layers:
+            layers[name] = lend_hand(layers[name], layers[other], work)
     skirt = None
     if hem is not None and "skirt" in layers:
         corners = hem / scale + np.array(box[:2])
@@ -201,11 +209,12 @@ class _Working:
     scale: float
     grid: np.ndarray
     distance: dict[str, np.ndarray]
+    pocketed: tuple[str, ...] = ()  # lower arms whose hands the photo does not show
 
     def hand_distance(self, names: list[str]) -> np.ndarray:
         """(h, w) distance to the hands of some limbs in units of their radius; far without any."""
         distance = np.full(self.matte.shape, 99.0)
-        for limb in (LIMBS[name] for name in names):
+        for limb in (LIMBS[name] for name in names if name not in self.pocketed):
             if limb.after is not None:
                 wrist, fingers = (self.joints[j] for j in limb.after)
                 away = segment_distance(self.grid, wrist, fingers)
@@ -433,7 +442,7 @@ def _label(work: _Working, shown: np.ndarray, skirt: np.ndarray | None) -> np.nd
     )
     seeds: dict[str, np.ndarray] = {}
     for name in arms:
-        seeds[name] = _arm_core(work, LIMBS[name])
+        seeds[name] = _arm_core(work, name)
     if visible_head(shown):
         centre, radius = head_circle(work.joints, work.metre)
         seeds["head"] = np.linalg.norm(work.grid - centre, axis=-1) < 0.75 * radius
@@ -556,13 +565,16 @@ def _colour_distance(lab: np.ndarray, pixels: np.ndarray, known: np.ndarray) -> 
     return KDTree(colours).query(lab[pixels], [few])[0][:, 0]
 
 
-def _arm_core(work: _Working, limb: Limb) -> np.ndarray:
+def _arm_core(work: _Working, name: str) -> np.ndarray:
     """(h, w) bool: surely arm. Not the shoulder, where hair may lie, and not past the knuckles."""
+    limb = LIMBS[name]
     start, end = work.joints[limb.main[0]], work.joints[limb.main[1]]
     radius = limb.radius_m * work.metre
     if limb.before is None:
         return segment_distance(work.grid, 0.65 * start + 0.35 * end, end) < 0.45 * radius
     assert limb.after is not None
+    if name in work.pocketed:
+        return segment_distance(work.grid, start, 0.15 * start + 0.85 * end) < 0.45 * radius
     knuckles = end + 0.5 * (work.joints[limb.after[1]] - end)
     hand = segment_distance(work.grid, end, knuckles) < 0.4 * limb.end_radius_m * work.metre
     return hand | (segment_distance(work.grid, start, end) < 0.45 * radius)
@@ -659,7 +671,9 @@ def _hand_zone(work: _Working, labels: np.ndarray) -> np.ndarray:
     """(h, w) bool: where fingers may be, about each hand that is a layer of its own."""
     zone = np.zeros(labels.shape, bool)
     for name, limb in LIMBS.items():
-        if name.endswith("lower_arm") and limb.after and (labels == NAMES.index(name)).any():
+        if limb.after is None or not name.endswith("lower_arm") or name in work.pocketed:
+            continue
+        if (labels == NAMES.index(name)).any():
             wrist, fingers = (work.joints[j] for j in limb.after)
             radius = limb.end_radius_m * work.metre
             zone |= segment_distance(work.grid, wrist, fingers) < 1.3 * radius
@@ -701,6 +715,114 @@ def _caps(name: str, work: _Working, labels: np.ndarray) -> np.ndarray:
         distance = np.minimum(distance, np.linalg.norm(work.grid - joints[joint], axis=-1) / radius)
     # full across the joint, or the outline has notches there
     return np.clip((1.35 - distance) / 0.35, 0, 1).astype(np.float32)
+
+
+def mirrored(name: str) -> str:
+    """The limb of the other side."""
+    side, _, kind = name.partition("_")
+    return f"{'right' if side == 'left' else 'left'}_{kind}"
+
+
+def find_pocketed(work: _Working) -> tuple[str, ...]:
+    """Lower arms whose hands are in a pocket, or behind the body.
+
+    The tracker says where such a hand is all the same. But what the photo shows there looks like
+    the clothes around and nothing like the face, while the other hand does look like it (or both
+    may wear gloves).
+    """
+    face = _face(work)
+    if face.sum() < _ENOUGH:
+        return ()
+    lab = cv2.cvtColor(work.rgb, cv2.COLOR_RGB2LAB).astype(np.float32)
+    person = work.matte > 0.5
+    arms = np.minimum.reduce([work.distance[n] for n in LIMBS if "arm" in n])
+    clothes = _fill(person.shape, _torso_polygon(work, 0.9, -0.1, 0.1))
+    clothes |= np.minimum(work.distance["left_thigh"], work.distance["right_thigh"]) < 0.7
+    hands = [n for n in LIMBS if n.endswith("lower_arm")]
+    clothes &= person & (arms > 1.3) & (work.hand_distance(hands) > 1.6)
+    bare, pocketed = set(), []
+    for name in hands:
+        after = LIMBS[name].after
+        assert after is not None
+        wrist, fingers = (work.joints[j] for j in after)
+        radius = LIMBS[name].end_radius_m * work.metre
+        line = segment_distance(work.grid, 0.65 * wrist + 0.35 * fingers, fingers) < 0.55 * radius
+        line &= person
+        around = clothes & (work.hand_distance([name]) < 6)
+        if line.sum() < _ENOUGH:
+            continue
+        skin = _colour_distance(lab, line, face)
+        if (skin < 12).mean() > 0.3:
+            bare.add(name)
+        elif around.sum() >= _ENOUGH and (skin < 12).mean() < 0.15:
+            cloth = float(np.median(_colour_distance(lab, line, around)))
+            if cloth < 15 and cloth < 0.6 * float(np.median(skin)):
+                pocketed.append(name)
+    return tuple(name for name in pocketed if mirrored(name) in bare)
+
+
+def lend_hand(layer: Layer, other: Layer, work: _Working) -> Layer:
+    """A lower arm whose hand is not seen, with the other one's hand, mirrored, under its sleeve."""
+    after, before = LIMBS[layer.name].after, LIMBS[other.name].after
+    assert after is not None and before is not None
+    place = np.array(work.box[:2])
+    joints = (work.joints + 0.5) / work.scale - 0.5 + place
+    metre = work.metre / work.scale
+    (wrist, fingers), (from_wrist, from_fingers) = joints[list(after)], joints[list(before)]
+    line, from_line = fingers - wrist, from_fingers - from_wrist
+    length = float(np.linalg.norm(from_line))
+    if length < 1 or np.linalg.norm(line) < 1:
+        return layer
+    # the hand of the other layer: about its line, and of the face's colour
+    x0, y0, x1, y1 = other.box_xyxy
+    grid = np.stack(np.meshgrid(np.arange(x0, x1), np.arange(y0, y1)), -1).astype(np.float64)
+    along = ((grid - from_wrist) @ from_line) / length**2
+    reach = 1.8 * LIMBS[other.name].end_radius_m * metre
+    hand = segment_distance(grid, from_wrist, from_fingers) < reach
+    lab = cv2.cvtColor(other.rgba[..., :3], cv2.COLOR_RGB2LAB)  # of float32: in CIELAB's own units
+    known = cv2.cvtColor(work.rgb[None, _face(work)].astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[0]
+    skin = np.zeros(hand.shape, bool)
+    skin[hand] = KDTree(known).query(lab[hand], [1 + len(known) // 50])[0][:, 0] < 18
+    kernel = np.ones((5, 5), np.uint8)
+    skin = cv2.morphologyEx(skin.astype(np.uint8), cv2.MORPH_CLOSE, kernel) > 0
+    soft = cv2.GaussianBlur((skin & hand).astype(np.float32), (0, 0), 0.8)
+    shade = np.clip((along + 0.25) / 0.15, 0, 1) * soft * other.rgba[..., 3]
+    texture = np.dstack([other.rgba[..., :3] * shade[..., None], shade]).astype(np.float32)
+    # mirrored about its line, turned to the other line
+    size = float(np.clip(np.linalg.norm(line) / length, 0.7, 1.4))
+    u, v = from_line / length, np.array([-from_line[1], from_line[0]]) / length
+    a, b = line / np.linalg.norm(line), np.array([-line[1], line[0]]) / np.linalg.norm(line)
+    turn = size * (np.outer(a, u) - np.outer(b, v))
+    corners = np.array([[x0, y0], [x1, y0], [x0, y1], [x1, y1]], float)
+    lies = (corners[:, :] - from_wrist) @ turn.T + wrist
+    extent = np.linalg.norm(line) * 2
+    lies = np.clip(lies, wrist - extent, wrist + extent)
+    ox0, oy0, ox1, oy1 = layer.box_xyxy
+    nx0, ny0 = np.floor(np.minimum(lies.min(0), [ox0, oy0])).astype(int)
+    nx1, ny1 = np.ceil(np.maximum(lies.max(0), [ox1, oy1])).astype(int)
+    shift = wrist - turn @ (from_wrist - [x0, y0]) - [nx0, ny0]
+    matrix = np.column_stack([turn, shift])
+    lent = cv2.warpAffine(texture, matrix, (int(nx1 - nx0), int(ny1 - ny0)))
+    room = ((oy0 - ny0, ny1 - oy1), (ox0 - nx0, nx1 - ox1))
+    own = np.pad(layer.rgba, (*room, (0, 0)))
+    visible = np.pad(layer.visible, room)
+    under = (1 - own[..., 3:]) * lent
+    alpha = own[..., 3:] + under[..., 3:]
+    colour = (own[..., :3] * own[..., 3:] + under[..., :3]) / np.maximum(alpha, 1e-4)
+    return Layer(
+        name=layer.name, box_xyxy=(int(nx0), int(ny0), int(nx1), int(ny1)),
+        rgba=np.concatenate([colour, alpha], -1).astype(np.float32), visible=visible,
+    )  # fmt: skip
+
+
+def _face(work: _Working) -> np.ndarray:
+    """(h, w) bool: cheeks, nose and mouth."""
+    eyes, mouth = (
+        (work.joints[INDEX[a]] + work.joints[INDEX[b]]) / 2
+        for a, b in (("left_eye", "right_eye"), ("mouth_left", "mouth_right"))
+    )
+    away = np.linalg.norm(work.grid - (0.4 * eyes + 0.6 * mouth), axis=-1)
+    return (away < 0.045 * work.metre) & (work.matte > 0.5)
 
 
 def _half_width(name: str, work: _Working, labels: np.ndarray) -> float:
