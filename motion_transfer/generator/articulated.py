@@ -347,11 +347,12 @@ class ArticulatedGenerator:
         trunk, neck = joints[MIDHIP], joints[NECK] - joints[MIDHIP]
         upright = neck / max(float(np.linalg.norm(neck)), 1e-6)
         made: dict[str, Surface] = {}
-        # necklines narrow a torso, flaring widens a skirt
-        for name, even_m in (("torso", 0.2), ("skirt", 0.04)):
+        for name, top in (("torso", 0.7), ("skirt", 1.0)):  # to the armpits
             if name in self.layers:
-                axis = Axis(centre_xy=trunk, up_xy=upright, even_px=even_m * self._metre,
-                            depth=LEAST_TORSO_WIDTH)  # fmt: skip
+                axis = Axis(
+                    centre_xy=trunk, up_xy=upright, depth=LEAST_TORSO_WIDTH,
+                    top_px=top * float(np.linalg.norm(neck)), smooth_px=0.02 * self._metre,
+                )  # fmt: skip
                 texture, origin = self._textures[name], self._origin(name)
                 body = Body(axis, texture[0, 3], origin)
                 made[name] = Surface(texture, None, body, origin)

@@ -39,7 +39,9 @@ class Axis:
         whole_px: what is less than this far below the centre turns with the layer,
         still_px: what is further below with the trunk.
         nod_px: half the height of what nods; 0 for a layer that does not.
-        even_px: where the layer narrows over less than this, the body does not.
+        top_px: further up than this above the centre the body is as wide as there: a neckline is
+            no waist.
+        smooth_px: over which the outline is smoothed.
         depth: of the body in shares of its width.
         front: share of the width, in the middle, that is not on the back as well.
     """
@@ -49,7 +51,8 @@ class Axis:
     whole_px: float = 1e6
     still_px: float = 2e6
     nod_px: float = 0.0
-    even_px: float = 0.0
+    top_px: float = 1e6
+    smooth_px: float = 2.0
     depth: float = 1.0
     front: float = 0.5
 
@@ -79,7 +82,7 @@ class Body:
         up = alpha.new_tensor(axis.up_xy.tolist())
         self._right, self._down = torch.stack([-up[1], up[0]])[:, None, None], -up[:, None, None]
         along, across = self.place(alpha.shape[0], alpha.shape[1], origin_xy)
-        self._first, self._lines = _lines(along, across, alpha, axis.even_px)
+        self._first, self._lines = _lines(along, across, alpha, axis)
 
     def place(
         self, height: int, width: int, origin_xy: tuple[int, int]
@@ -246,7 +249,7 @@ def _solid(texture: torch.Tensor) -> torch.Tensor:
 
 
 def _lines(
-    along: torch.Tensor, across: torch.Tensor, alpha: torch.Tensor, even_px: float
+    along: torch.Tensor, across: torch.Tensor, alpha: torch.Tensor, axis: Axis
 ) -> tuple[float, torch.Tensor]:
     """Where the body lies in each line across the axis.
 
@@ -264,13 +267,17 @@ def _lines(
     known = torch.isfinite(left).nonzero()[:, 0].cpu().numpy()
     if len(known) == 0:
         return first, torch.ones(2, count, device=along.device)
-    window = max(1, round(even_px))
     low, high = (
         ndimage.gaussian_filter1d(
-            widest(np.interp(np.arange(count), known, edge.cpu().numpy()[known]), window),
-            2.0 + even_px / 4, mode="nearest",
+            ndimage.median_filter(
+                np.interp(np.arange(count), known, edge.cpu().numpy()[known]),
+                2 * round(axis.smooth_px) + 1, mode="nearest",
+            ),
+            axis.smooth_px, mode="nearest",
         )
-        for widest, edge in ((ndimage.minimum_filter1d, left), (ndimage.maximum_filter1d, right))
+        for edge in (left, right)
     )  # fmt: skip
     lines = np.stack([(low + high) / 2, np.maximum(_RIM * (high - low) / 2, 1.0)])
+    top = min(max(0, round(-axis.top_px - first)), count - 1)
+    lines[:, :top] = lines[:, top, None]
     return first, torch.tensor(lines, dtype=torch.float32, device=along.device)
