@@ -206,7 +206,7 @@ class ArticulatedGenerator:
         self._textures = {n: _make_texture(layer, self.device) for n, layer in self.layers.items()}
         self._surfaces = self._make_surfaces(joints)
         self._torso_yaw = torso_yaw(joints[None], source.pose.depth)[0]
-        self._head_turn = head_turn(joints[None], source.pose.depth, self._metre)[0]
+        self._head_turn = head_turn(joints[None], self._metre)[0]
         self._outlines = {n: _outline(layer) for n, layer in self.layers.items()}
 
     def plan(
@@ -217,7 +217,7 @@ class ArticulatedGenerator:
         joints = extend_joints(np.nan_to_num(targets.xy).astype(np.float64))
         scale = px_per_metre(targets)
         facing = find_facing(joints, scale) * self._front
-        head, trunk = head_turn(joints, targets.depth, scale), torso_yaw(joints, targets.depth)
+        head, trunk = head_turn(joints, scale), torso_yaw(joints, targets.depth)
         against = np.clip(_wrap(head[:, 0] - trunk), -MOST_TURN, MOST_TURN)
         head[:, 0] = trunk + against
         turned = find_turned(facing, wanted, state.turned)

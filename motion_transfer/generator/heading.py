@@ -1,4 +1,4 @@
-"""Which way a person's trunk and head point, from joints with depth.
+"""Which way a person's trunk and head point.
 
 Yaw is about the axis of the trunk or head: 0 towards the camera, positive to the right of the
 picture; pitch is positive downwards. Both in radians.
@@ -17,7 +17,7 @@ from motion_transfer.pose.skeleton import INDEX
 
 MOST_TURN, MOST_NOD = np.radians(85), np.radians(30)
 """A head does not turn further against the trunk, nor is it nodded further against the photo."""
-_NOSE_M = 0.105  # from between the ears
+_NOSE_M, _EARS_M = 0.105, 0.13  # the nose from between the ears; the ears from each other
 
 
 def find_facing(joints: np.ndarray, scale: float | np.ndarray) -> np.ndarray:
@@ -79,22 +79,22 @@ def torso_yaw(joints: np.ndarray, depth: np.ndarray) -> np.ndarray:
     return np.arctan2(np.nan_to_num(away), (across * right).sum(-1))
 
 
-def head_turn(joints: np.ndarray, depth: np.ndarray, scale: float | np.ndarray) -> np.ndarray:
-    """(T, 2) yaw and pitch of the line from between the ears to the nose.
+def head_turn(joints: np.ndarray, scale: float | np.ndarray) -> np.ndarray:
+    """(T, 2) yaw and pitch, from where the nose lies between the ears, and how far these are apart.
+
+    Both are seen in the picture, so it takes no depth, which for a face is mostly noise.
 
     Args:
         joints: (T, 38, 2) pixels.
-        depth: (T, 33) pixels, greater is farther.
         scale: pixels for a metre.
     """
-    ears, nose = [INDEX["left_ear"], INDEX["right_ear"]], INDEX["nose"]
+    left, right = joints[:, INDEX["left_ear"]], joints[:, INDEX["right_ear"]]
     up = head_up(torch.from_numpy(joints)).numpy()
-    line = joints[:, nose] - joints[:, ears].mean(1)
-    across, down = (line * _right(up)).sum(-1), -(line * up).sum(-1)
-    flat = np.sqrt(np.maximum((_NOSE_M * scale) ** 2 - across**2 - down**2, 0))
-    towards = depth[:, ears].mean(1) - depth[:, nose]
-    towards = np.where(np.isfinite(towards), towards, flat)
-    return np.stack([np.arctan2(across, towards), np.arctan2(down, np.hypot(across, towards))], -1)
+    nose = joints[:, INDEX["nose"]] - (left + right) / 2
+    aside, across = ((v * _right(up)).sum(-1) for v in (nose, left - right))
+    down = -(nose * up).sum(-1) / (_NOSE_M * scale)
+    yaw = np.arctan2(aside / _NOSE_M, across / _EARS_M)
+    return np.stack([yaw, np.arcsin(np.clip(down, -1, 1))], -1)
 
 
 _TRUNK = ("shoulder", "hip")
