@@ -624,6 +624,7 @@ def _make_layer(
     hull = _hull(own) if name not in LIMBS else work.distance[name] < 0.95
     if name == "torso":  # an arm that hangs beside the body does not hide it
         hull &= _fill(own.shape, _torso_polygon(work, 1.15, 0.0, 0.08))
+        hull &= _within_sides(work, labels)
     hidden = nearer & hull
     if name in LIMBS and not own.any():
         return None
@@ -665,6 +666,40 @@ def _make_layer(
         rgba=rgba.astype(np.float32),
         visible=np.clip(shown, 0, 1).astype(np.float32),
     )
+
+
+def _within_sides(work: _Working, labels: np.ndarray) -> np.ndarray:
+    """(h, w) bool: between a trunk's sides, as they run where no arm is before or beside them.
+
+    What is taken for trunk beyond them hangs in rags from the armpits when the arm is raised.
+    """
+    inside = np.ones(labels.shape, bool)
+    columns = np.arange(labels.shape[1])
+    trunk = labels == NAMES.index("torso")
+    spine = work.joints[NECK] - work.joints[MIDHIP]
+    if abs(spine[0]) > 0.7 * abs(spine[1]):  # lines are no sections of one who lies or bends
+        return inside
+    for side in ("left", "right"):
+        shoulder, hip = (work.joints[INDEX[f"{side}_{j}"]] for j in ("shoulder", "hip"))
+        sign = np.sign(shoulder[0] - work.joints[NECK][0]) or 1.0
+        first, last = round(float(shoulder[1])), round(float(hip[1]))
+        lines = np.arange(max(0, first), min(labels.shape[0], last))
+        lines = lines[trunk[lines].any(1)]
+        if len(lines) == 0:
+            continue
+        arms = np.isin(labels, [NAMES.index(f"{side}_{k}_arm") for k in ("upper", "lower")])
+        reach = np.where(trunk[lines], sign * columns, -np.inf).max(1)  # outwards
+        beside = [
+            arms[lines, np.clip(sign * reach + sign * k, 0, labels.shape[1] - 1).astype(int)]
+            for k in range(1, 6)
+        ]
+        free = ~np.any(beside, 0) & (lines > first + 0.2 * (last - first))  # below the armpit
+        if free.sum() < 0.1 * (last - first):
+            continue
+        at, out = lines[free], ndimage.median_filter(reach[free], 5, mode="nearest")
+        limit = np.interp(lines, at, out)
+        inside[lines] &= sign * columns <= np.maximum(limit, reach)[:, None]
+    return inside
 
 
 def _hand_zone(work: _Working, labels: np.ndarray) -> np.ndarray:
