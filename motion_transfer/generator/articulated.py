@@ -200,6 +200,9 @@ class ArticulatedGenerator:
         self.layers, self._skirt = cut_source(source)
         if {"head", "torso"} <= self.layers.keys():
             self.layers["head"] = _widened(self.layers["head"], self.layers["torso"])
+        self._under_hair = [
+            n for n in ("left_upper_arm", "right_upper_arm") if _lies_over("head", n, self.layers)
+        ]
         joints = extend_joints(np.nan_to_num(source.pose.xy[0]).astype(np.float64))
         self._joints = torch.tensor(joints, dtype=torch.float32)
         self._front = 1.0 if find_facing(joints[None], self._metre)[0] >= 0 else -1.0
@@ -478,6 +481,9 @@ class ArticulatedGenerator:
                 result[name] = middle
             extra = sum(metres for word, metres in NEARER_M.items() if word in name)
             result[name] = result[name] + extra
+        for name in self._under_hair:
+            clear = result[name] + 2 * DEPTH_HYSTERESIS_M
+            result["head"] = np.maximum(result["head"], clear)
         return result
 
 
@@ -533,6 +539,26 @@ def _widened(layer: Layer, other: Layer) -> Layer:
         layer, rgba=np.pad(layer.rgba, (*room, (0, 0))), visible=np.pad(layer.visible, room),
         box_xyxy=(left, y0, right, y1),
     )  # fmt: skip
+
+
+def _lies_over(near: str, far: str, layers: dict[str, Layer]) -> bool:
+    """Whether the photo shows one layer over some of another one."""
+    if not {near, far} <= layers.keys():
+        return False
+    a, b = layers[near], layers[far]
+    x0, y0 = np.maximum(a.box_xyxy[:2], b.box_xyxy[:2])
+    x1, y1 = np.minimum(a.box_xyxy[2:], b.box_xyxy[2:])
+    if x0 >= x1 or y0 >= y1:
+        return False
+
+    def shown(layer: Layer) -> tuple[np.ndarray, np.ndarray]:
+        left, top = layer.box_xyxy[:2]
+        window = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
+        return layer.rgba[window][..., 3] > 0.5, layer.visible[window]
+
+    (alpha, visible), (under, hidden) = shown(a), shown(b)
+    covered = alpha & (visible > 0.8) & under & (hidden < 0.2)
+    return bool(covered.sum() > 0.03 * (b.rgba[..., 3] > 0.5).sum())
 
 
 def _outline(layer: Layer) -> torch.Tensor:

@@ -39,7 +39,7 @@ HEM_GAP_M, HEM_APART_M, HEM_LEVEL_M = 0.02, 0.2, 0.1
 """How wide a gap between the legs must be to count; how far apart the bones of legs are that would
 show one in trousers; and by how much one knee may be higher than the other."""
 HIDES: dict[str, tuple[str, ...]] = {
-    "arm": ("torso", "skirt", "head", "thigh", "shin"), "head": ("torso",),
+    "arm": ("torso", "skirt", "head", "thigh", "shin"), "head": ("torso", "upper_arm"),
     "skirt": ("thigh", "shin"), "torso": (), "thigh": (), "shin": (),
 }  # fmt: skip
 
@@ -481,10 +481,42 @@ def _label(work: _Working, shown: np.ndarray, skirt: np.ndarray | None) -> np.nd
         if arm:
             own = _cut_arm(work, arm, seeds) & np.isin(nearest_arm, [NAMES.index(n) for n in arm])
             labels[own] = nearest_arm[own]
+    if "head" in seeds:
+        labels[_hair_over_arms(work, labels)] = NAMES.index("head")
     if skirt is not None:
         labels[skirt & ~inner] = NAMES.index("skirt")
     labels[~person] = -1
     return labels
+
+
+def _hair_over_arms(work: _Working, labels: np.ndarray) -> np.ndarray:
+    """(h, w) bool: locks that hang over a shoulder, from what the arms have been given.
+
+    They look like the hair at the crown and not like the arm at the elbow, and hang together
+    with the head.
+    """
+    lab = cv2.cvtColor(work.rgb, cv2.COLOR_RGB2LAB).astype(np.float32)
+    centre, radius = head_circle(work.joints, work.metre)
+    head = labels == NAMES.index("head")
+    crown = head & (work.grid[..., 1] < centre[1] - 0.5 * radius) & (work.matte > 0.9)
+    found = np.zeros(labels.shape, bool)
+    for name in LIMBS:
+        if not name.endswith("upper_arm"):
+            continue
+        own = labels == NAMES.index(name)
+        start, end = (work.joints[j] for j in LIMBS[name].main)
+        lower = own & (
+            segment_distance(work.grid, 0.2 * start + 0.8 * end, end) < 0.04 * work.metre
+        )
+        if crown.sum() < _ENOUGH or lower.sum() < _ENOUGH:
+            continue
+        like_hair = _colour_distance(lab, own, crown) < 12
+        found[own] |= like_hair & (_colour_distance(lab, own, lower) > 25)
+    kernel = np.ones((3, 3), np.uint8)
+    locks = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, kernel) > 0
+    locks = cv2.dilate(locks.astype(np.uint8), kernel) > 0  # with their soft edges
+    locks &= np.isin(labels, [NAMES.index(n) for n in LIMBS if n.endswith("upper_arm")])
+    return locks & _connected(head, head | locks)
 
 
 def _cut_arm(work: _Working, names: list[str], seeds: dict[str, np.ndarray]) -> np.ndarray:

@@ -7,10 +7,20 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from puppet import COLOURS, PX, RADII, draw, hide, pose
+from puppet import COLOURS, PX, RADII, SIZE_HW, draw, hide, pose
 
-from motion_transfer.generator.articulated import Source
-from motion_transfer.generator.layers import LIMBS, Layer, Skirt, cut_layers
+from motion_transfer.generator.articulated import ArticulatedGenerator, Source
+from motion_transfer.generator.layers import (
+    LIMBS,
+    MIDHIP,
+    NAMES,
+    NECK,
+    Layer,
+    Skirt,
+    _within_sides,
+    _Working,
+    cut_layers,
+)
 from motion_transfer.pose.skeleton import INDEX
 
 
@@ -275,3 +285,55 @@ def test_gloves_stay_on() -> None:
         colour, alpha, visible = lent(source, layers, side)
         assert np.abs(colour - COLOURS[f"{side}_thigh"]).max() < 8
         assert alpha > 0.9 and visible > 0.9
+
+
+def with_lock(source: Source) -> tuple[Source, tuple[int, int]]:
+    """Dark hair with a lock that hangs from the head over the left upper arm; a place in it."""
+    rgb, alpha = source.rgb.copy(), source.alpha.copy()
+    ear, shoulder, elbow = (
+        source.pose.xy[0, INDEX[f"left_{j}"]] for j in ("ear", "shoulder", "elbow")
+    )
+    y, x = np.mgrid[: rgb.shape[0], : rgb.shape[1]]
+    hair = (y < ear[1] - 4) & (np.hypot(x - SIZE_HW[1] / 2, y - ear[1]) < 0.12 * PX)
+    end = shoulder + 0.35 * (elbow - shoulder)
+    path = np.round([ear - (0, 10), ear - (-8, -25), shoulder, end]).astype(np.int32)
+    lock = np.zeros(alpha.shape, np.uint8)
+    cv2.polylines(lock, [path], False, 1, 12)
+    rgb[(hair & (alpha > 0.5)) | (lock > 0)] = (30, 20, 15)
+    alpha[lock > 0] = 1.0
+    at_x, at_y = np.round(shoulder + 0.25 * (elbow - shoulder)).astype(int)
+    return replace(source, rgb=rgb, alpha=alpha), (at_x, at_y)
+
+
+def test_a_lock_over_the_shoulder_is_hair() -> None:
+    # bug: hair flies up with the arm that it lies on
+    source, place = with_lock(draw(pose()))
+    layers, _ = cut(source)
+    colour, alpha, visible = at(layers["head"], *place)
+    assert colour.max() < 60 and alpha > 0.9 and visible > 0.9
+    colour, alpha, visible = at(layers["left_upper_arm"], *place)
+    assert np.abs(colour - COLOURS["left_upper_arm"]).max() < 25  # what it hides is arm
+    assert alpha > 0.9 and visible < 0.2
+    order = ArticulatedGenerator(source).plan(pose({"left_upper_arm": 80}), slice(0, 1))[0].orders
+    assert order[0].index("head") > order[0].index("left_upper_arm")
+
+
+def test_no_rags_hang_from_the_armpits() -> None:
+    # bug: what is taken for hidden trunk is wider than the trunk below it
+    height, width = 200, 160
+    labels = np.full((height, width), -1)
+    labels[40:150, 50:110] = NAMES.index("torso")
+    for y in range(40, 90):  # the upper arm leaves the trunk at line 90
+        labels[y, 104 : 118 + y // 4] = NAMES.index("left_upper_arm")
+    labels[100:110, 70:130] = NAMES.index("left_lower_arm")  # and the lower one crosses it
+    joints = np.zeros((38, 2))
+    for name, place in {"left_shoulder": (110, 40), "right_shoulder": (50, 40),
+                        "left_hip": (105, 150), "right_hip": (55, 150)}.items():  # fmt: skip
+        joints[INDEX[name]] = place
+    joints[NECK], joints[MIDHIP] = (80, 38), (80, 150)
+    image = np.zeros((height, width, 3), np.uint8)
+    alpha = np.ones((height, width), np.float32)
+    work = _Working.make(image, alpha, joints, PX, (0, 0, width, height), 1.0)
+    inside = _within_sides(work, labels)
+    assert not inside[60:88, 112:].any() and inside[60:88, 104:109].all()
+    assert inside[100:110, 70:109].all() and not inside[100:110, 112:].any()
