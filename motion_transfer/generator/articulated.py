@@ -2,9 +2,10 @@
 
 (source, target poses) -> flow, visibility, RGBA. The photographed person is cut into layers
 (`layers.py`); every layer moves with its bones (`motion.py`), blended across the joints and
-smoothed over time (`temporal.py`); layers are put over each other in the order of their depth,
-which is kept steady. Colours are mixed between layers, flows only within one, so nothing swirls
-where limbs cross. All pixels are the photo's own, at full resolution.
+smoothed over time (`temporal.py`); head, torso and skirt also turn in depth (`heading.py`,
+`turning.py`); layers are put over each other in the order of their depth, which is kept steady.
+Colours are mixed between layers, flows only within one, so nothing swirls where limbs cross. All
+pixels are the photo's own, at full resolution.
 
 Axes: T frames, N = G * G nodes of a coarse grid over a layer's box in the target (the flow within
 a layer is smooth, so it is computed coarsely and interpolated), h w pixels of that box.
@@ -32,18 +33,13 @@ from motion_transfer.generator.heading import (
     steady_turns,
     torso_yaw,
 )
-from motion_transfer.generator.layers import (
+from motion_transfer.generator.layers import cut_layers
+from motion_transfer.generator.limbs import (
     HAND_LEFT,
     HAND_RIGHT,
-    HEAD,
     LIMBS,
-    MIDHIP,
-    NECK,
     SEEN_CONFIDENCE,
-    Layer,
     Limb,
-    Skirt,
-    cut_layers,
     extend_joints,
     head_circle,
 )
@@ -60,7 +56,8 @@ from motion_transfer.generator.motion import (
 from motion_transfer.generator.temporal import blend_carried
 from motion_transfer.generator.turning import Axis, Body, Surface, Turn
 from motion_transfer.generator.warp import draw_layer, draw_turned_layer, pixel_grid, sample
-from motion_transfer.pose.retarget import px_per_metre
+from motion_transfer.generator.working import Layer, Skirt
+from motion_transfer.pose.retarget import HEAD, MIDHIP, NECK, px_per_metre
 from motion_transfer.pose.skeleton import INDEX, MIRROR
 from motion_transfer.pose.track import PoseTrack
 

@@ -7,7 +7,7 @@ that goes on from it; what a nearer layer hid is filled in, or left out for the 
 
 The textures lie behind each other in one array of pixels.
 
-Axes: S photos, L layers of `layers.NAMES`, N pixels.
+Axes: S photos, L layers of `limbs.NAMES`, N pixels.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ import torch
 from scipy.ndimage import distance_transform_edt
 
 from motion_transfer.generator.articulated import Source
-from motion_transfer.generator.layers import NAMES, Layer
+from motion_transfer.generator.limbs import NAMES
 from motion_transfer.generator.parts import PART_NAMES
+from motion_transfer.generator.working import Layer
 
 
 def _layer_of(part: str) -> str:
@@ -95,7 +96,7 @@ def find_owners(alpha: np.ndarray, layers: dict[str, Layer]) -> np.ndarray:
         layers: of it, from `layers.cut_layers`.
 
     Returns:
-        (H, W) int64 index in `layers.NAMES`, -1 outside of the person.
+        (H, W) int64 index in `limbs.NAMES`, -1 outside of the person.
     """
     owner, best = np.full(alpha.shape, -1), np.full(alpha.shape, 0.02, np.float32)
     for name, layer in layers.items():

@@ -3,7 +3,7 @@
 Yaw is about the axis of the trunk or head: 0 towards the camera, positive to the right of the
 picture; pitch is positive downwards. Both in radians.
 
-Axes: T frames, 38 joints as of `layers.extend_joints`, 33 of them with depth.
+Axes: T frames, 38 joints as of `limbs.extend_joints`, 33 of them with depth.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from motion_transfer.generator.layers import HEAD, MIDHIP, NECK
 from motion_transfer.generator.motion import unit
+from motion_transfer.pose.retarget import HEAD, MIDHIP, NECK
 from motion_transfer.pose.skeleton import INDEX
 
 MOST_TURN, MOST_NOD = np.radians(85), np.radians(30)

@@ -45,7 +45,7 @@ from motion_transfer.generator.flow_track import (
     smooth_flows,
     split_frames,
 )
-from motion_transfer.generator.layers import NAMES, Layer
+from motion_transfer.generator.limbs import NAMES
 from motion_transfer.generator.networks import EncodedSource
 from motion_transfer.generator.parts import (
     PART_NAMES,
@@ -75,6 +75,7 @@ from motion_transfer.generator.puppets import (
     place_map,
 )
 from motion_transfer.generator.warp import pixel_grid, sample
+from motion_transfer.generator.working import Layer
 from motion_transfer.pose.retarget import px_per_metre
 from motion_transfer.pose.track import PoseTrack
 
@@ -427,7 +428,7 @@ class PoseFlowGenerator:
             bones: of the targets.
 
         Returns:
-            (B, H/2, W/2) index in `layers.NAMES`.
+            (B, H/2, W/2) index in `limbs.NAMES`.
         """
         member = functional.one_hot(torch.tensor(LAYER_OF_PART, device=self.device)).float()
         layer = torch.einsum("bkhw,kl->blhw", torch.softmax(logits, 1), member).argmax(1)

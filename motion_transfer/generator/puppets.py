@@ -23,7 +23,8 @@ from motion_transfer.generator.articulated import (
     Rendition,
     Source,
 )
-from motion_transfer.generator.layers import NAMES, Layer
+from motion_transfer.generator.limbs import NAMES
+from motion_transfer.generator.working import Layer
 from motion_transfer.pose.track import PoseTrack
 
 Box = tuple[int, int, int, int]

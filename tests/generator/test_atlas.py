@@ -11,7 +11,7 @@ from puppet import COLOURS, PX, draw, pose
 
 from motion_transfer.generator.articulated import Source, cut_source
 from motion_transfer.generator.atlas import LAYER_OF_PART, Atlas, look_up, make_atlas
-from motion_transfer.generator.layers import NAMES
+from motion_transfer.generator.limbs import NAMES
 from motion_transfer.generator.parts import PART_NAMES
 from motion_transfer.pose.skeleton import INDEX
 

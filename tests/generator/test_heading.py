@@ -15,7 +15,7 @@ from motion_transfer.generator.heading import (
     steady_turns,
     torso_yaw,
 )
-from motion_transfer.generator.layers import extend_joints
+from motion_transfer.generator.limbs import extend_joints
 from motion_transfer.pose.skeleton import INDEX
 
 PX = 200.0

@@ -10,17 +10,10 @@ import pytest
 from puppet import COLOURS, PX, RADII, SIZE_HW, draw, hide, pose
 
 from motion_transfer.generator.articulated import ArticulatedGenerator, Source
-from motion_transfer.generator.layers import (
-    LIMBS,
-    MIDHIP,
-    NAMES,
-    NECK,
-    Layer,
-    Skirt,
-    _within_sides,
-    _Working,
-    cut_layers,
-)
+from motion_transfer.generator.layers import _within_sides, cut_layers
+from motion_transfer.generator.limbs import LIMBS, NAMES
+from motion_transfer.generator.working import Layer, Skirt, Working
+from motion_transfer.pose.retarget import MIDHIP, NECK
 from motion_transfer.pose.skeleton import INDEX
 
 
@@ -333,7 +326,7 @@ def test_no_rags_hang_from_the_armpits() -> None:
     joints[NECK], joints[MIDHIP] = (80, 38), (80, 150)
     image = np.zeros((height, width, 3), np.uint8)
     alpha = np.ones((height, width), np.float32)
-    work = _Working.make(image, alpha, joints, PX, (0, 0, width, height), 1.0)
+    work = Working.make(image, alpha, joints, PX, (0, 0, width, height), 1.0)
     inside = _within_sides(work, labels)
     assert not inside[60:88, 112:].any() and inside[60:88, 104:109].all()
     assert inside[100:110, 70:109].all() and not inside[100:110, 112:].any()

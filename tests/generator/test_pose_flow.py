@@ -15,7 +15,7 @@ from skeletons import metres
 from motion_transfer.generator.articulated import ArticulatedGenerator, Rendition, Source
 from motion_transfer.generator.canonical import CROP_HW
 from motion_transfer.generator.cost import some_pose
-from motion_transfer.generator.layers import NAMES
+from motion_transfer.generator.limbs import NAMES
 from motion_transfer.generator.parts import PART_NAMES, skeleton
 from motion_transfer.generator.pose_flow import PoseFlowGenerator, _strayed, fast_precision
 from motion_transfer.generator.pretrained import Pretrained

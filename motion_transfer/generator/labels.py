@@ -1,0 +1,208 @@
+"""Whose pixel is whose: every pixel of the person goes to a limb, torso, skirt or head.
+
+Arms are cut from the body beside and behind them by closed-form matting, along colour where there
+is a difference; any other pixel belongs to the part that is nearest by geodesic distance through
+the picture, so hair goes with the head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from pymatting import estimate_alpha_cf, ichol
+from scipy.sparse import csr_matrix
+from skimage.graph import MCP_Geometric
+
+from motion_transfer.generator.limbs import (
+    LIMBS,
+    NAMES,
+    head_circle,
+    segment_distance,
+    visible_head,
+)
+from motion_transfer.generator.skirts import with_hem
+from motion_transfer.generator.working import (
+    ENOUGH,
+    Working,
+    colour_distance,
+    connected,
+    fill,
+    torso_polygon,
+)
+from motion_transfer.pose.retarget import MIDHIP, NECK
+
+
+def label_pixels(work: Working, shown: np.ndarray, skirt: np.ndarray | None) -> np.ndarray:
+    """(h, w) int: index into `NAMES`, -1 outside of the person."""
+    person = work.matte > 0.05
+    visible = {n: all(shown[j] for j in limb.main) for n, limb in LIMBS.items()}
+    arms = [n for n in LIMBS if "arm" in n and visible[n]]
+    arm_distance = np.minimum.reduce(
+        [work.distance[n] for n in arms] or [np.full(person.shape, 9.0)]
+    )
+    seeds: dict[str, np.ndarray] = {}
+    for name in arms:
+        seeds[name] = _arm_core(work, name)
+    if visible_head(shown):
+        centre, radius = head_circle(work.joints, work.metre)
+        seeds["head"] = np.linalg.norm(work.grid - centre, axis=-1) < 0.75 * radius
+    inner = fill(person.shape, torso_polygon(work, 0.85, -0.04, 0.02))
+    seeds["torso"] = inner & (arm_distance > 1.2)
+    if skirt is not None:
+        legs = [work.distance[n] < 0.45 for n in LIMBS if "arm" not in n and visible[n]]
+        skirt = with_hem(work, skirt, person & np.any([~person, *legs], 0))
+        seeds["skirt"] = skirt & ~inner
+    for name in LIMBS:
+        if "arm" not in name and visible[name]:
+            core = (work.distance[name] < 0.45) & (arm_distance > 1.4)
+            core &= ~fill(person.shape, torso_polygon(work, 1.1, 0.0, 0.05))
+            seeds[name] = core if skirt is None else core & ~skirt
+    taken = np.zeros(person.shape, bool)
+    cost = _geodesic_cost(work, person)
+    reaches = np.full((len(NAMES), *person.shape), np.inf)
+    ordered = sorted(seeds, key=lambda n: ("arm" not in n, NAMES.index(n)))
+    for name in ordered:
+        seeds[name] = seeds[name] & person & ~taken
+        taken |= seeds[name]
+        if not seeds[name].any():
+            continue
+        reach = MCP_Geometric(cost).find_costs(np.argwhere(seeds[name]))[0]
+        if name in LIMBS:  # a limb does not own what is far from its bone
+            reach = reach + np.maximum(work.distance[name] - 1.6, 0) * 0.06 * work.metre
+        if name == "skirt" and skirt is not None:  # not down the calf
+            reach[~cv2.dilate(skirt.astype(np.uint8), np.ones((5, 5))).astype(bool)] = 1e6
+        reaches[NAMES.index(name)] = reach
+    is_arm = np.array(["arm" in name for name in NAMES])[:, None, None]
+    others = np.where(is_arm, np.inf, reaches)
+    labels = np.where(np.isfinite(others.min(0)), others.argmin(0), reaches.argmin(0))
+    nearest_arm = np.where(is_arm, reaches, np.inf).argmin(0)
+    for side in ("left", "right"):
+        arm = [name for name in arms if name.startswith(side) and seeds[name].any()]
+        if arm:
+            own = _cut_arm(work, arm, seeds) & np.isin(nearest_arm, [NAMES.index(n) for n in arm])
+            labels[own] = nearest_arm[own]
+    if "head" in seeds:
+        labels[_hair_over_arms(work, labels)] = NAMES.index("head")
+    if skirt is not None:
+        labels[skirt & ~inner] = NAMES.index("skirt")
+    labels[~person] = -1
+    return labels
+
+
+def _hair_over_arms(work: Working, labels: np.ndarray) -> np.ndarray:
+    """(h, w) bool: locks that hang over a shoulder, from what the arms have been given.
+
+    They look like the hair at the crown and not like the arm at the elbow, and hang together
+    with the head.
+    """
+    lab = cv2.cvtColor(work.rgb, cv2.COLOR_RGB2LAB).astype(np.float32)
+    centre, radius = head_circle(work.joints, work.metre)
+    head = labels == NAMES.index("head")
+    crown = head & (work.grid[..., 1] < centre[1] - 0.5 * radius) & (work.matte > 0.9)
+    found = np.zeros(labels.shape, bool)
+    for name in LIMBS:
+        if not name.endswith("upper_arm"):
+            continue
+        own = labels == NAMES.index(name)
+        start, end = (work.joints[j] for j in LIMBS[name].main)
+        lower = own & (
+            segment_distance(work.grid, 0.2 * start + 0.8 * end, end) < 0.04 * work.metre
+        )
+        if crown.sum() < ENOUGH or lower.sum() < ENOUGH:
+            continue
+        like_hair = colour_distance(lab, own, crown) < 12
+        found[own] |= like_hair & (colour_distance(lab, own, lower) > 25)
+    kernel = np.ones((3, 3), np.uint8)
+    locks = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, kernel) > 0
+    locks = cv2.dilate(locks.astype(np.uint8), kernel) > 0  # with their soft edges
+    locks &= np.isin(labels, [NAMES.index(n) for n in LIMBS if n.endswith("upper_arm")])
+    return locks & connected(head, head | locks)
+
+
+def _cut_arm(work: Working, names: list[str], seeds: dict[str, np.ndarray]) -> np.ndarray:
+    """(h, w) bool: what is arm, hand or sleeve, and not the body beside or behind it.
+
+    Closed-form matting (Levin, Lischinski, Weiss, PAMI 2008) from what is sure: it follows colour
+    where there is a difference, and runs half-way where there is none. Geodesic distances alone
+    left fingers on the thigh and took strips of cloth along; GrabCut takes half a jacket.
+    """
+    lab = cv2.cvtColor(work.rgb, cv2.COLOR_RGB2LAB).astype(np.float32)
+    person = work.matte > 0.05
+    distance = np.minimum.reduce([work.distance[n] for n in names])
+    arm = np.logical_or.reduce([_sure_arm(work, lab, n, seeds[n]) for n in names])
+    narrow = fill(person.shape, torso_polygon(work, 0.75, -0.04, 0.02))
+    wide = fill(person.shape, torso_polygon(work, 1.35, -0.04, 0.05))
+    body = (narrow & (distance > 1.3)) | (wide & (distance > 1.5)) | (distance > 3.2)
+    others = np.logical_or.reduce([seed for name, seed in seeds.items() if name not in names])
+    # cloth has a colour that the trunk has, and the arm has not; a sleeve and its hand may have two
+    unknown = person & ~arm & ~body & ~others & (work.hand_distance(names) > 3.2)
+    trunk = np.logical_or.reduce([s for n, s in seeds.items() if n in ("torso", "skirt")])
+    if unknown.any() and trunk.any():
+        body[unknown] = (colour_distance(lab, unknown, arm) > 28) & (
+            colour_distance(lab, unknown, trunk) < 10
+        )
+    trimap = np.where(arm, 1.0, np.where(body | others, 0.0, 0.5))
+    trimap[~person & (distance < 3.2)] = 0.5
+    if not (trimap == 0).any() or not (trimap == 1).any():
+        return person & (distance < 1)
+    alpha = estimate_alpha_cf(work.rgb / 255.0, trimap, preconditioner=_preconditioner)
+    own = (alpha > 0.5) & person
+    # an arm's dark edge is no part of the body: what is left of that is more than a line
+    rest = (person & ~own).astype(np.uint8)
+    core = cv2.morphologyEx(rest, cv2.MORPH_OPEN, np.ones((5, 5)))
+    lines = (rest > 0) & (cv2.dilate(core, np.ones((5, 5))) == 0)
+    own |= lines & (distance < 2.2)
+    # a cut through cloth of one colour is straight; fingers are not
+    smooth = cv2.GaussianBlur(own.astype(np.float32), (0, 0), 2.0) > 0.5
+    own = np.where(work.hand_distance(names) > 3.2, smooth & person, own)
+    # no crumbs: whatever does not hang together with what is sure goes to the other
+    own &= connected(arm, own)
+    return own | (person & ~own & ~connected(others, person & ~own) & (distance < 5))
+
+
+def _preconditioner(system: csr_matrix) -> Callable[[np.ndarray], np.ndarray]:
+    """Incomplete Cholesky that does not first try, and print, what fails with flat colours."""
+    return ichol(system, shifts=[1e-3, 1e-2, 0.1, 0.5, 1.0])
+
+
+def _sure_arm(work: Working, lab: np.ndarray, name: str, core: np.ndarray) -> np.ndarray:
+    """(h, w) bool: the core's half on the outer side, and of the inner half what looks the same.
+
+    Key points are not exact: about the bone of a bare arm there may be shirt.
+    """
+    start, end = (work.joints[j] for j in LIMBS[name].main)
+    along, middle = end - start, (work.joints[NECK] + work.joints[MIDHIP]) / 2
+
+    def side(at: np.ndarray) -> np.ndarray:
+        return (at[..., 0] - start[0]) * along[1] - (at[..., 1] - start[1]) * along[0]
+
+    outer = core & (side(work.grid) * side(middle) <= 0)
+    if outer.sum() < 10:
+        return core
+    inner, result = core & ~outer & (work.distance[name] < 0.25), outer.copy()
+    result[inner] = colour_distance(lab, inner, outer) < 12
+    return result
+
+
+def _arm_core(work: Working, name: str) -> np.ndarray:
+    """(h, w) bool: surely arm. Not the shoulder, where hair may lie, and not past the knuckles."""
+    limb = LIMBS[name]
+    start, end = work.joints[limb.main[0]], work.joints[limb.main[1]]
+    radius = limb.radius_m * work.metre
+    if limb.before is None:
+        return segment_distance(work.grid, 0.65 * start + 0.35 * end, end) < 0.45 * radius
+    assert limb.after is not None
+    if name in work.pocketed:
+        return segment_distance(work.grid, start, 0.15 * start + 0.85 * end) < 0.45 * radius
+    knuckles = end + 0.5 * (work.joints[limb.after[1]] - end)
+    hand = segment_distance(work.grid, end, knuckles) < 0.4 * limb.end_radius_m * work.metre
+    return hand | (segment_distance(work.grid, start, end) < 0.45 * radius)
+
+
+def _geodesic_cost(work: Working, person: np.ndarray) -> np.ndarray:
+    lab = cv2.cvtColor(cv2.GaussianBlur(work.rgb, (0, 0), 1.0), cv2.COLOR_RGB2LAB)
+    lab = lab.astype(np.float32)
+    edge = np.hypot(cv2.Sobel(lab, cv2.CV_32F, 1, 0), cv2.Sobel(lab, cv2.CV_32F, 0, 1)).max(-1)
+    return np.where(person, 1.0 + np.minimum(edge / 12.0, 12.0), 200.0)
