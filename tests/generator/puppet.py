@@ -10,6 +10,9 @@ import numpy as np
 from skeletons import make_track, metres
 
 from motion_transfer.generator.articulated import Source
+from motion_transfer.generator.layers import cut_layers
+from motion_transfer.generator.limbs import LIMBS
+from motion_transfer.generator.working import Layer, Skirt
 from motion_transfer.pose.skeleton import INDEX
 from motion_transfer.pose.track import PoseTrack
 
@@ -122,3 +125,33 @@ def hide(track: PoseTrack, *words: str) -> PoseTrack:
         if any(word in name for word in words):
             confidence[:, joint] = 0
     return replace(track, confidence=confidence)
+
+
+def cut(source: Source) -> tuple[dict[str, Layer], Skirt | None]:
+    """Its layers, and its skirt's outline."""
+    shown = source.pose.confidence[0] >= 0.3
+    return cut_layers(source.rgb, source.alpha, source.pose.xy[0], shown, PX)
+
+
+def at(layer: Layer, x: int, y: int) -> tuple[np.ndarray, float, float]:
+    """Colour in 0 to 255, alpha and visibility at a pixel of the photo; 0 outside of the layer."""
+    x, y = x - layer.box_xyxy[0], y - layer.box_xyxy[1]
+    height, width = layer.visible.shape
+    if not (0 <= x < width and 0 <= y < height):
+        return np.zeros(3), 0.0, 0.0
+    rgba = layer.rgba[y, x]
+    return rgba[:3] * 255, float(rgba[3]), float(layer.visible[y, x])
+
+
+def middle_of(source: Source, limb: str) -> tuple[int, int]:
+    """The pixel in the middle of a limb."""
+    a, b = LIMBS[limb].main
+    x, y = np.round((source.pose.xy[0, a] + source.pose.xy[0, b]) / 2).astype(int)
+    return x, y
+
+
+def shares(layer: Layer, colour: tuple[int, int, int]) -> float:
+    """Share of a layer's visible pixels that have a colour."""
+    seen = (layer.rgba[..., 3] > 0.9) & (layer.visible > 0.9)
+    apart = np.abs(layer.rgba[..., :3][seen] * 255 - colour).max(-1)
+    return float((apart < 25).mean())
