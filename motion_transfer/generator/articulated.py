@@ -54,7 +54,7 @@ from motion_transfer.generator.motion import (
     unit,
 )
 from motion_transfer.generator.temporal import blend_carried
-from motion_transfer.generator.turning import Axis, Body, Surface, Turn
+from motion_transfer.generator.turning import STEP, Axis, Body, Surface
 from motion_transfer.generator.warp import draw_layer, draw_turned_layer, pixel_grid, sample
 from motion_transfer.generator.working import Layer, Skirt
 from motion_transfer.pose.retarget import HEAD, MIDHIP, NECK, px_per_metre
@@ -280,17 +280,17 @@ class ArticulatedGenerator:
             if right <= left or bottom <= top:
                 continue
             origin = self._origin(name)
-            texture, turn = _pixels_last(self._textures[name]), self._turn(plan, name, frame)
+            texture, turn = self._textures[name], self._turn(plan, name, frame)
             where = (
                 plan.positions[name][frame].numpy(), (left - box[0], top - box[1]),
                 (bottom - top, right - left), (origin[0] - box[0], origin[1] - box[1]), seen,
             )  # fmt: skip
             if turn is None:
-                draw_layer(canvas, flow, texture, *where)
+                draw_layer(canvas, flow, _pixels_last(texture), *where)
             else:
                 colours = _pixels_last(self._surfaces[name].colours)
-                moved = np.ascontiguousarray(_pixels_last(torch.cat(turn, 1)))
-                draw_turned_layer(canvas, flow, texture, colours, moved, *where)
+                moved = np.ascontiguousarray(_pixels_last(turn))
+                draw_turned_layer(canvas, flow, _pixels_last(texture), colours, moved, STEP, *where)
         return torch.from_numpy(canvas).permute(2, 0, 1), torch.from_numpy(flow).permute(2, 0, 1)
 
     def _draw_torch(
@@ -311,7 +311,7 @@ class ArticulatedGenerator:
             pixels = sample(self._textures[name], xy)
             turn = self._turn(plan, name, frame)
             if turn is not None:
-                moved = sample(torch.cat(turn, 1), xy)
+                moved = sample(turn, xy / STEP)
                 xy, hidden = xy + moved[:, :2], moved[:, 2:]
                 found = sample(self._surfaces[name].colours, xy, padding="border")
                 alpha = pixels[:, 3:4]
@@ -373,8 +373,8 @@ class ArticulatedGenerator:
             made["head"] = Surface(texture, back, body, origin, made.get("torso"))
         return made
 
-    def _turn(self, plan: Plan, name: str, frame: int) -> Turn | None:
-        """How a layer is turned in depth; None if it is not."""
+    def _turn(self, plan: Plan, name: str, frame: int) -> torch.Tensor | None:
+        """How a layer is turned in depth, see `Surface.turned`; None if it is not."""
         if name not in self._surfaces:
             return None
         behind = bool(plan.turned[frame]) and name != "head"

@@ -5,19 +5,18 @@ stays what the layer's motion makes of it, but what lies inside goes round: a fa
 dancer looks, and the buttons of a jacket go to its side. What comes round from where the photo
 does not see is another texture.
 
-Axes: h w pixels of the texture, L lines across the axis, one for each pixel along it.
+Axes: h w pixels of the texture, H W nodes of a grid over it (what moves is smooth, so it is
+computed coarsely and interpolated), L lines across the axis, one for each pixel along it.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from scipy import ndimage
-from torch.nn import functional
 
 from motion_transfer.generator.motion import smoothstep
 from motion_transfer.generator.warp import pixel_grid, sample
@@ -25,6 +24,7 @@ from motion_transfer.generator.warp import pixel_grid, sample
 _LAST, _SOFT = (-0.5, 0.2), 0.17
 """Where the seen side ends, cosine, after a small and a large turn; half the width of its edge."""
 _SMALL, _LARGE = math.radians(15), math.radians(55)
+STEP = 2  # pixels of the texture from one node to the next
 _RIM = 0.96  # share of the outline's width: further out, colours have a part of the background's
 _SEAM = 0.15  # half the width of the soft middle of a back, in shares of it
 
@@ -57,17 +57,6 @@ class Axis:
     front: float = 0.5
 
 
-class Turn(NamedTuple):
-    """Where the pixels of a turned texture are looked up.
-
-    shift: (1, 2, h, w) from a pixel to its place in the photo.
-    hidden: (1, 1, h, w) in [0, 1], 1 where the side away from the camera of the photo is seen.
-    """
-
-    shift: torch.Tensor
-    hidden: torch.Tensor
-
-
 class Body:
     """An elliptical cylinder in the photo.
 
@@ -81,18 +70,20 @@ class Body:
         self.axis = axis
         up = alpha.new_tensor(axis.up_xy.tolist())
         self._right, self._down = torch.stack([-up[1], up[0]])[:, None, None], -up[:, None, None]
-        along, across = self.place(alpha.shape[0], alpha.shape[1], origin_xy)
+        along, across = self.place(pixel_grid(*alpha.shape[:2], device=alpha.device), origin_xy)
         self._first, self._lines = _lines(along, across, alpha, axis)
 
     def place(
-        self, height: int, width: int, origin_xy: tuple[int, int]
+        self, grid: torch.Tensor, origin_xy: tuple[int, int]
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Where a texture's pixels are along and across the axis, (h, w) each, photo pixels."""
-        grid = pixel_grid(height, width, device=self._right.device)[0]
-        offset = (
-            grid
-            + grid.new_tensor((np.array(origin_xy) - self.axis.centre_xy).tolist())[:, None, None]
-        )
+        """Where positions (1, 2, h, w) are along and across the axis, (h, w) each, photo pixels.
+
+        Args:
+            grid: positions in a texture.
+            origin_xy: position of the texture's first pixel in the photo.
+        """
+        corner = grid.new_tensor((np.array(origin_xy) - self.axis.centre_xy).tolist())
+        offset = grid[0] + corner[:, None, None]
         return (offset * self._down).sum(0), (offset * self._right).sum(0)
 
     def line(self, along: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -108,11 +99,11 @@ class Body:
 
 
 class _Pixels:
-    """The pixels of a texture on a body."""
+    """Positions (1, 2, h, w) in a texture on a body."""
 
-    def __init__(self, body: Body, height: int, width: int, origin_xy: tuple[int, int]) -> None:
+    def __init__(self, body: Body, grid: torch.Tensor, origin_xy: tuple[int, int]) -> None:
         self._body = body
-        self.along, self.across = body.place(height, width, origin_xy)
+        self.along, self.across = body.place(grid, origin_xy)
         self.middle, self.half = body.line(self.along)
         self.column = ((self.across - self.middle) / self.half).clamp(-1, 1)
         self._towards = (1 - self.column**2).sqrt()
@@ -164,7 +155,8 @@ class Surface:
     ) -> None:
         height, width = front.shape[-2:]
         self.body, self._origin_xy = body, origin_xy
-        whole = _Pixels(body, height, width, origin_xy)
+        grid = pixel_grid(height, width, device=front.device)
+        whole = _Pixels(body, grid, origin_xy)
         share = _share(body.axis, whole)
         solid = _solid(front)
         behind = _sides(solid, body, whole)
@@ -176,13 +168,12 @@ class Surface:
             behind = torch.lerp(behind, theirs[:, 4:], 1 - share)
         colours = torch.cat([solid, behind], 1)
         self.colours = colours.contiguous(memory_format=torch.channels_last)
-        # only what can be seen is turned
-        (left, right), (top, bottom) = (_extent(front[0, 3], axis) for axis in (0, 1))
-        self._room = (left, width - right, top, height - bottom)
-        size, corner = (bottom - top, right - left), (origin_xy[0] + left, origin_xy[1] + top)
-        self._own = _Pixels(body, *size, corner)
+        nodes = STEP * pixel_grid(
+            (height - 1) // STEP + 2, (width - 1) // STEP + 2, device=front.device
+        )
+        self._own = _Pixels(body, nodes, origin_xy)
         self._share = _share(body.axis, self._own)
-        self._trunk = None if trunk is None else _Pixels(trunk.body, *size, corner)
+        self._trunk = None if trunk is None else _Pixels(trunk.body, nodes, origin_xy)
 
     def at(self, height: int, width: int, origin_xy: tuple[int, int]) -> torch.Tensor:
         """(1, 7, height, width) of the colours where another texture lies in the photo."""
@@ -192,14 +183,18 @@ class Surface:
 
     def turned(
         self, yaw: float, pitch: float = 0.0, trunk: float = 0.0, *, behind: bool = False
-    ) -> Turn:
-        """The texture after a turn.
+    ) -> torch.Tensor:
+        """Where the pixels of the turned texture are looked up.
 
         Args:
             yaw: radians, positive to the right of the picture.
             pitch: radians, positive downwards.
             trunk: yaw of what does not turn with the layer.
             behind: the turn is against the side away from the camera.
+
+        Returns:
+            (1, 3, H, W) every `STEP` pixels: the shift from there to a place in the photo, (x, y),
+            and in [0, 1] how much of the side away from the camera is seen.
         """
         shift, cosine = self._own.turned(yaw, pitch)
         if self._trunk is not None:
@@ -210,20 +205,12 @@ class Surface:
         far = (abs(math.remainder(yaw, math.tau)) - _SMALL) / (_LARGE - _SMALL)
         last = _LAST[0] + (_LAST[1] - _LAST[0]) * min(1.0, max(0.0, far))
         other = smoothstep(0.5 - (cosine - last) / (2 * _SOFT))
-        found = torch.cat([shift, (1 - other if behind else other)[None]])[None]
-        found = functional.pad(found, self._room)
-        return Turn(found[:, :2], found[:, 2:])
+        return torch.cat([shift, (1 - other if behind else other)[None]])[None]
 
 
 def _share(axis: Axis, at: _Pixels) -> torch.Tensor:
     """(h, w) how much of a layer's own turn its pixels make; the rest is the trunk's."""
     return smoothstep((axis.still_px - at.along) / (axis.still_px - axis.whole_px))
-
-
-def _extent(alpha: torch.Tensor, axis: int) -> tuple[int, int]:
-    """First and last but one of the columns (axis 0) or rows (axis 1) in which anything is."""
-    line = (alpha > 0).any(axis).nonzero()
-    return (int(line[0]), int(line[-1]) + 1) if len(line) else (0, 1)
 
 
 def _sides(solid: torch.Tensor, body: Body, at: _Pixels) -> torch.Tensor:

@@ -11,10 +11,14 @@ integer is a pixel centre, so `align_corners=False` with half a pixel added is e
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 import torch
 from torch.nn import functional
+
+Weights = tuple[Any, Any, Any, Any]
 
 
 def sample(image: torch.Tensor, xy: torch.Tensor, *, padding: str = "zeros") -> torch.Tensor:
@@ -137,6 +141,26 @@ def draw_layer(
                 flow[cy, cx, 1] = py - cy + origin_xy[1]
 
 
+@numba.njit(inline="always")
+def _mix(
+    image: np.ndarray, y: np.unsignedinteger, x: np.unsignedinteger, channel: int, weights: Weights
+) -> float:
+    """Bilinear look-up. Views of pixels, or indices with a sign, would take twice the time."""
+    a, b, c, d = weights
+    y1, x1 = y + np.uintp(1), x + np.uintp(1)
+    return (
+        a * image[y, x, channel] + b * image[y, x1, channel]
+        + c * image[y1, x, channel] + d * image[y1, x1, channel]
+    )  # fmt: skip
+
+
+@numba.njit(inline="always")
+def _weights(wx: float, wy: float) -> Weights:
+    """Of the four pixels about a place that is so far from the first."""
+    rx, ry = np.float32(1) - wx, np.float32(1) - wy
+    return rx * ry, wx * ry, rx * wy, wx * wy
+
+
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def draw_turned_layer(
     canvas: np.ndarray,
@@ -144,6 +168,7 @@ def draw_turned_layer(
     texture: np.ndarray,
     colours: np.ndarray,
     moved: np.ndarray,
+    step: int,
     positions: np.ndarray,
     corner_xy: tuple[int, int],
     size_hw: tuple[int, int],
@@ -157,7 +182,8 @@ def draw_turned_layer(
         flow: (h, w, 2).
         texture: (H, W, 5).
         colours: (H, W, 7) float32, `turning.Surface.colours`.
-        moved: (H, W, 3) float32, `turning.Turn`: shift and share of the back.
+        moved: (H / step, W / step, 3) float32, `turning.Surface.turned`.
+        step: pixels of the texture from one of its nodes to the next.
         positions: (2, G, G).
         corner_xy: of the box.
         size_hw: of the box.
@@ -170,6 +196,7 @@ def draw_turned_layer(
     with_flow = flow.shape[0] > 0
     line = np.empty((2, grid), np.float32)
     one, zero, shown = np.float32(1), np.float32(0), np.float32(seen)
+    fine = np.float32(1.0 / step)
     right, bottom = np.float32(columns - 1.001), np.float32(rows - 1.001)
     step_y = np.float32((grid - 1) / max(height - 1, 1))
     step_x = np.float32((grid - 1) / max(width - 1, 1))
@@ -190,45 +217,35 @@ def draw_turned_layer(
             py = line[1, ix] + fx * (line[1, ix + 1] - line[1, ix])
             if not (px >= 0 and py >= 0 and px < columns - 1 and py < rows - 1):
                 continue  # the texture's border is transparent
-            sx, sy = int(px), int(py)
-            wx, wy = px - np.float32(sx), py - np.float32(sy)
-            at = (sy, sx, (one - wx) * (one - wy), wx * (one - wy), (one - wx) * wy, wx * wy)
-            alpha = _mix(texture, 3, at)
+            sx, sy = np.uintp(px), np.uintp(py)
+            at = _weights(px - np.float32(sx), py - np.float32(sy))
+            alpha = _mix(texture, sy, sx, 3, at)
             if alpha <= 0:
                 continue
-            hidden = _mix(moved, 2, at)
-            px = min(max(px + _mix(moved, 0, at), zero), right)
-            py = min(max(py + _mix(moved, 1, at), zero), bottom)
-            sx, sy = int(px), int(py)
-            wx, wy = px - np.float32(sx), py - np.float32(sy)
-            at = (sy, sx, (one - wx) * (one - wy), wx * (one - wy), (one - wx) * wy, wx * wy)
+            mx, my = px * fine, py * fine
+            sx, sy = np.uintp(mx), np.uintp(my)
+            at = _weights(mx - np.float32(sx), my - np.float32(sy))
+            hidden = _mix(moved, sy, sx, 2, at)
+            px = min(max(px + _mix(moved, sy, sx, 0, at), zero), right)
+            py = min(max(py + _mix(moved, sy, sx, 1, at), zero), bottom)
+            sx, sy = np.uintp(px), np.uintp(py)
+            at = _weights(px - np.float32(sx), py - np.float32(sy))
             front, back, rest = alpha * (one - hidden), alpha * hidden, one - alpha
             cx = corner_xy[0] + x
-            # sums in registers: the compiler cannot know that canvas and colours are apart
             red, green = rest * canvas[cy, cx, 0], rest * canvas[cy, cx, 1]
             blue, visible = rest * canvas[cy, cx, 2], rest * canvas[cy, cx, 4]
             if front > 0:
-                red += front * _mix(colours, 0, at)
-                green += front * _mix(colours, 1, at)
-                blue += front * _mix(colours, 2, at)
-                visible += shown * front * _mix(colours, 3, at)
+                red += front * _mix(colours, sy, sx, 0, at)
+                green += front * _mix(colours, sy, sx, 1, at)
+                blue += front * _mix(colours, sy, sx, 2, at)
+                visible += shown * front * _mix(colours, sy, sx, 3, at)
             if back > 0:
-                red += back * _mix(colours, 4, at)
-                green += back * _mix(colours, 5, at)
-                blue += back * _mix(colours, 6, at)
+                red += back * _mix(colours, sy, sx, 4, at)
+                green += back * _mix(colours, sy, sx, 5, at)
+                blue += back * _mix(colours, sy, sx, 6, at)
             canvas[cy, cx, 0], canvas[cy, cx, 1], canvas[cy, cx, 2] = red, green, blue
             canvas[cy, cx, 3] = alpha + rest * canvas[cy, cx, 3]
             canvas[cy, cx, 4] = visible
             if with_flow and alpha > 0.5:
                 flow[cy, cx, 0] = px - cx + origin_xy[0]
                 flow[cy, cx, 1] = py - cy + origin_xy[1]
-
-
-@numba.njit(inline="always")
-def _mix(image: np.ndarray, channel: int, at: tuple) -> float:
-    """Bilinear: row, column and the four weights."""
-    y, x, a, b, c, d = at
-    return (
-        a * image[y, x, channel] + b * image[y, x + 1, channel]
-        + c * image[y + 1, x, channel] + d * image[y + 1, x + 1, channel]
-    )  # fmt: skip
