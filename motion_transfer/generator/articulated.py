@@ -41,6 +41,7 @@ from motion_transfer.generator.limbs import (
     SEEN_CONFIDENCE,
     Limb,
     extend_joints,
+    eyes_and_mouth,
     head_circle,
 )
 from motion_transfer.generator.motion import (
@@ -67,8 +68,8 @@ _MIRROR = [*MIRROR, MIDHIP, NECK, HEAD, HAND_RIGHT, HAND_LEFT]
 DEPTH_HYSTERESIS_M = 0.07
 # A torso seen from the side is this much of its frontal width.
 LEAST_TORSO_WIDTH = 0.7
+_LEAST_TURN = np.radians(0.2)  # less is not drawn
 # How far the tracker's yaw, pitch and trunk's yaw are off at rest.
-_LEAST_TURN = np.radians(0.2)
 _BODY_NOISE, _HEAD_NOISE = np.radians([10, 1, 10]), np.radians([5, 1, 10])
 # In an ordinary photo, metres nearer to the camera than the bones say.
 NEARER_M = {"head": 0.03, "skirt": 0.08, "thigh": -0.12, "shin": -0.10, "lower_arm": 0.03}
@@ -357,10 +358,7 @@ class ArticulatedGenerator:
                 body = Body(axis, texture[0, 3], origin)
                 made[name] = Surface(texture, None, body, origin)
         if "head" in self.layers:
-            eyes, mouth = (
-                joints[[INDEX[a], INDEX[b]]].mean(0)
-                for a, b in (("left_eye", "right_eye"), ("mouth_left", "mouth_right"))
-            )
+            eyes, mouth = eyes_and_mouth(joints)
             # the eyes are half way up a head
             half = max(1.7 * float(np.linalg.norm(eyes - mouth)), 0.06 * self._metre)
             axis = Axis(
@@ -661,10 +659,7 @@ def _skirt_quad(
 
 def _back_of_head(layer: Layer, joints: np.ndarray, metre: float) -> torch.Tensor:
     """(1, 4, h + 2, w + 2) hair where the face is, as of a person turned away, and how known."""
-    eyes, mouth = (
-        joints[[INDEX[a], INDEX[b]]].mean(0)
-        for a, b in (("left_eye", "right_eye"), ("mouth_left", "mouth_right"))
-    )
+    eyes, mouth = eyes_and_mouth(joints)
     radius = head_circle(joints, metre)[1]
     x0, y0, x1, y1 = layer.box_xyxy
     x, y = np.meshgrid(np.arange(x0, x1), np.arange(y0, y1))

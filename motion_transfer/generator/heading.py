@@ -11,12 +11,14 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from motion_transfer.generator.limbs import eyes_and_mouth
 from motion_transfer.generator.motion import unit
 from motion_transfer.pose.retarget import HEAD, MIDHIP, NECK
 from motion_transfer.pose.skeleton import INDEX
 
 MOST_TURN, MOST_NOD = np.radians(85), np.radians(30)
 """A head does not turn further against the trunk, nor is it nodded further against the photo."""
+_TRUNK = ("shoulder", "hip")
 _NOSE_M, _EARS_M = 0.105, 0.13  # the nose from between the ears; the ears from each other
 
 
@@ -60,8 +62,7 @@ def head_up(joints: torch.Tensor) -> torch.Tensor:
     Args:
         joints: (T, 38, 2).
     """
-    eyes = (joints[:, INDEX["left_eye"]] + joints[:, INDEX["right_eye"]]) / 2
-    mouth = (joints[:, INDEX["mouth_left"]] + joints[:, INDEX["mouth_right"]]) / 2
+    eyes, mouth = eyes_and_mouth(joints)
     return unit(0.6 * unit(eyes - mouth) + 0.4 * unit(joints[:, HEAD] - joints[:, NECK]))
 
 
@@ -95,9 +96,6 @@ def head_turn(joints: np.ndarray, scale: float | np.ndarray) -> np.ndarray:
     down = -(nose * up).sum(-1) / (_NOSE_M * scale)
     yaw = np.arctan2(aside / _NOSE_M, across / _EARS_M)
     return np.stack([yaw, np.arcsin(np.clip(down, -1, 1))], -1)
-
-
-_TRUNK = ("shoulder", "hip")
 
 
 def _right(up: np.ndarray) -> np.ndarray:

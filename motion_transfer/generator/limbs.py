@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TypeVar
 
 import numpy as np
+import torch
 
 from motion_transfer.pose.retarget import HEAD, NECK
 from motion_transfer.pose.skeleton import INDEX
 
+Joints = TypeVar("Joints", np.ndarray, torch.Tensor)
 HAND_LEFT, HAND_RIGHT = 36, 37
 # Radii of the parts in metres: typical adults in everyday clothes.
 RADIUS = {"upper_arm": 0.065, "lower_arm": 0.05, "hand": 0.045,
@@ -96,6 +99,13 @@ def extend_joints(xy: np.ndarray) -> np.ndarray:
         fingertips("right"),
     ]
     return np.concatenate([xy, np.stack(extra, -2)], -2)
+
+
+def eyes_and_mouth(joints: Joints) -> tuple[Joints, Joints]:
+    """(..., 2) the middle of the eyes, and of the mouth, of joints (..., 33 or more, 2)."""
+    eyes = (joints[..., INDEX["left_eye"], :] + joints[..., INDEX["right_eye"], :]) / 2
+    mouth = (joints[..., INDEX["mouth_left"], :] + joints[..., INDEX["mouth_right"], :]) / 2
+    return eyes, mouth
 
 
 def segment_distance(points: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -70,6 +70,17 @@ def resize_flow(flow: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
     return resized * factor[:, None, None]
 
 
+@numba.njit(nogil=True, fastmath=True)
+def _interpolate_line(line: np.ndarray, positions: np.ndarray, at: np.floating) -> None:
+    """Fill (2, G) with the coarse grid's (2, G, G) values between two of its lines."""
+    first = min(int(at), positions.shape[1] - 2)
+    share = at - np.float32(first)
+    for k in range(positions.shape[2]):
+        for axis in range(2):
+            top, bottom = positions[axis, first, k], positions[axis, first + 1, k]
+            line[axis, k] = top + share * (bottom - top)
+
+
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def draw_layer(
     canvas: np.ndarray,
@@ -103,13 +114,7 @@ def draw_layer(
     step_y = np.float32((grid - 1) / max(height - 1, 1))
     step_x = np.float32((grid - 1) / max(width - 1, 1))
     for y in range(height):
-        gy = np.float32(y) * step_y
-        iy = min(int(gy), grid - 2)
-        fy = gy - np.float32(iy)
-        for k in range(grid):
-            for axis in range(2):
-                top, bottom = positions[axis, iy, k], positions[axis, iy + 1, k]
-                line[axis, k] = top + fy * (bottom - top)
+        _interpolate_line(line, positions, np.float32(y) * step_y)
         cy = corner_xy[1] + y
         for x in range(width):
             gx = np.float32(x) * step_x
@@ -201,13 +206,7 @@ def draw_turned_layer(
     step_y = np.float32((grid - 1) / max(height - 1, 1))
     step_x = np.float32((grid - 1) / max(width - 1, 1))
     for y in range(height):
-        gy = np.float32(y) * step_y
-        iy = min(int(gy), grid - 2)
-        fy = gy - np.float32(iy)
-        for k in range(grid):
-            for axis in range(2):
-                top, below = positions[axis, iy, k], positions[axis, iy + 1, k]
-                line[axis, k] = top + fy * (below - top)
+        _interpolate_line(line, positions, np.float32(y) * step_y)
         cy = corner_xy[1] + y
         for x in range(width):
             gx = np.float32(x) * step_x

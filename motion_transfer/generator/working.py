@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from scipy.spatial import KDTree
 
-from motion_transfer.generator.limbs import LIMBS, Limb, segment_distance
+from motion_transfer.generator.limbs import LIMBS, Limb, eyes_and_mouth, segment_distance
 from motion_transfer.pose.skeleton import INDEX
 
 ENOUGH = 12  # pixels that a colour can be told from
@@ -166,9 +166,6 @@ def colour_distance(lab: np.ndarray, pixels: np.ndarray, known: np.ndarray) -> n
 
 def find_face(work: Working) -> np.ndarray:
     """(h, w) bool: cheeks, nose and mouth."""
-    eyes, mouth = (
-        (work.joints[INDEX[a]] + work.joints[INDEX[b]]) / 2
-        for a, b in (("left_eye", "right_eye"), ("mouth_left", "mouth_right"))
-    )
+    eyes, mouth = eyes_and_mouth(work.joints)
     away = np.linalg.norm(work.grid - (0.4 * eyes + 0.6 * mouth), axis=-1)
     return (away < 0.045 * work.metre) & (work.matte > 0.5)

@@ -201,9 +201,13 @@ def test_a_skirt_is_not_split_by_striding_legs() -> None:
     assert (np.abs(row[:, :3] - COLOURS["skirt"]).max(-1) < 12).all()
 
 
-def test_flow_and_picture_agree(puppet: Source) -> None:
+@pytest.mark.parametrize("target", [
+    pose(raised(100) | {"right_thigh": 40, "right_shin": 10}),
+    poses([metres(angles=A_POSE, turn=35)]),
+])  # fmt: skip
+def test_flow_and_picture_agree(puppet: Source, target: PoseTrack) -> None:
     # bug: the flow that a learned generator builds on is not the one that was drawn with
-    drawn = render(puppet, pose(raised(100) | {"right_thigh": 40, "right_shin": 10}))
+    drawn = render(puppet, target)
     assert drawn.flow is not None and drawn.visibility is not None
     x0, y0, x1, y1 = drawn.box_xyxy
     photo = torch.from_numpy(puppet.rgb * puppet.alpha[..., None]).permute(2, 0, 1)[None].float()
@@ -280,20 +284,6 @@ def test_a_face_looks_where_the_dancer_looks(puppet: Source, turn: float) -> Non
     found = np.argwhere(green)[:, 1].mean()
     ears = (target.xy[0, INDEX["left_ear"], 0] + target.xy[0, INDEX["right_ear"], 0]) / 2
     assert (found - ears) * np.sign(turn) > 0.025 * PX
-
-
-def test_the_flow_goes_round_too(puppet: Source) -> None:
-    # bug: the flow of a turned layer is the flat one's
-    drawn = render(puppet, poses([metres(angles=A_POSE, turn=35)]))
-    assert drawn.flow is not None and drawn.visibility is not None
-    x0, y0, x1, y1 = drawn.box_xyxy
-    photo = torch.from_numpy(puppet.rgb * puppet.alpha[..., None]).permute(2, 0, 1)[None].float()
-    flow = torch.zeros(1, 2, *SIZE_HW)
-    flow[0, :, y0:y1, x0:x1] = drawn.flow
-    warped = warp(photo, flow)[0, :, y0:y1, x0:x1]
-    sure = (drawn.visibility[0] > 0.95) & (drawn.rgba[3] > 0.99)
-    error = (warped - drawn.rgba[:3] * 255).abs().amax(0)[sure]
-    assert sure.sum() > 3000 and (error < 12).float().mean() > 0.95
 
 
 def test_both_ways_of_turning_agree(puppet: Source) -> None:
