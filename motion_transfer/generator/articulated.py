@@ -359,11 +359,12 @@ class ArticulatedGenerator:
                 made[name] = Surface(texture, None, body, origin)
         if "head" in self.layers:
             eyes, mouth = eyes_and_mouth(joints)
-            # the eyes are half way up a head
+            # the eyes are half way up a head; what nods is higher, or it would press the chin flat
             half = max(1.7 * float(np.linalg.norm(eyes - mouth)), 0.06 * self._metre)
             axis = Axis(
                 centre_xy=eyes, up_xy=head_up(torch.from_numpy(joints[None]))[0].numpy(),
-                whole_px=half, still_px=2 * half, nod_px=half, front=0.75,
+                whole_px=half, still_px=2 * half, nod_px=1.5 * half, crown_px=half,
+                front=0.75,
             )  # fmt: skip
             back = _back_of_head(self.layers["head"], joints, self._metre).to(self.device)
             texture, origin = self._textures["head"], self._origin("head")

@@ -16,7 +16,7 @@ from motion_transfer.generator.motion import unit
 from motion_transfer.pose.retarget import HEAD, MIDHIP, NECK
 from motion_transfer.pose.skeleton import INDEX
 
-MOST_TURN, MOST_NOD = np.radians(85), np.radians(30)
+MOST_TURN, MOST_NOD = np.radians(85), np.radians(10)
 """A head does not turn further against the trunk, nor is it nodded further against the photo."""
 _TRUNK = ("shoulder", "hip")
 _NOSE_M, _EARS_M = 0.105, 0.13  # the nose from between the ears; the ears from each other
@@ -131,5 +131,5 @@ def calm_turns(angles: np.ndarray, noise: np.ndarray) -> np.ndarray:
         (T, 3), the pitch within `MOST_NOD`.
     """
     calm = angles * angles**2 / (angles**2 + noise**2)
-    calm[:, 1] = calm[:, 1].clip(-MOST_NOD, MOST_NOD)
+    calm[:, 1] = MOST_NOD * np.tanh(calm[:, 1] / MOST_NOD)
     return calm

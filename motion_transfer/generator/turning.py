@@ -38,7 +38,8 @@ class Axis:
         up_xy: unit vector along it.
         whole_px: what is less than this far below the centre turns with the layer,
         still_px: what is further below with the trunk.
-        nod_px: half the height of what nods; 0 for a layer that does not.
+        nod_px: half the height of what nods, about the centre; 0 for a layer that does not.
+        crown_px: from half this to this far above the centre less and less nods.
         top_px: further up than this above the centre the body is as wide as there: a neckline is
             no waist.
         smooth_px: over which the outline is smoothed.
@@ -51,6 +52,7 @@ class Axis:
     whole_px: float = 1e6
     still_px: float = 2e6
     nod_px: float = 0.0
+    crown_px: float = 1e6
     top_px: float = 1e6
     smooth_px: float = 2.0
     depth: float = 1.0
@@ -111,6 +113,7 @@ class _Pixels:
         if body.axis.nod_px:
             self._height = (self.along / body.axis.nod_px).clamp(-1, 1)
             self._bulge = (1 - self._height**2).sqrt()
+            self._nods = body.axis.nod_px * smoothstep(2 + 2 * self.along / body.axis.crown_px)
 
     def turned(self, yaw: float, pitch: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Shift (2, h, w) in pixels, and cosine (h, w) of the angle to the photo's view."""
@@ -123,7 +126,7 @@ class _Pixels:
             across = self.half * (column - self.column)
             return self._body.moved(across, 0.0), towards
         s, c = math.sin(pitch), math.cos(pitch)
-        along = axis.nod_px * ((c - 1) * self._height - s * self._bulge)
+        along = self._nods * ((c - 1) * self._height - s * self._bulge)
         middle, half = self._body.line(self.along + along)
         across = middle + half * column + self._outside - self.across
         return self._body.moved(across, along), towards

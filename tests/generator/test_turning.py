@@ -90,6 +90,15 @@ def test_a_head_nods() -> None:
     assert (x, y) == pytest.approx((MIDDLE, 30 + 25 * math.sin(math.radians(20))), abs=1)
 
 
+@pytest.mark.parametrize(("y", "share"), [(30, 1.0), (42, 0.85), (4, 0.0)])
+def test_a_nod_presses_no_chin_flat_and_leaves_the_crown(y: int, share: float) -> None:
+    # bug: the mouth comes down to a chin that stays; above the crown there is nothing to show
+    axis = Axis(**(vars(UPRIGHT) | {"nod_px": 37.5, "crown_px": 25.0}))
+    made = surface(texture(y=y), axis)
+    down = white(look(made, 0.0, math.radians(10)))[1] - y
+    assert down == pytest.approx(share * 37.5 * math.sin(math.radians(10)), abs=1)
+
+
 def test_the_neck_stays_with_the_trunk() -> None:
     # bug: the collar turns with the head
     axis = Axis(**(vars(UPRIGHT) | {"whole_px": -10.0, "still_px": 10.0}))
