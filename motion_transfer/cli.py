@@ -153,6 +153,7 @@ def _make_app() -> tyro.extras.SubcommandApp:
     from motion_transfer.training.commands import export, train
     from motion_transfer.training.datasets.mvc import mvc_pairs
     from motion_transfer.training.datasets.prepare import prepare
+    from motion_transfer.training.drawings import drawings
     from motion_transfer.web.server import serve
 
     app = tyro.extras.SubcommandApp()
@@ -162,7 +163,9 @@ def _make_app() -> tyro.extras.SubcommandApp:
     app.command(name="weights")(_weights)
     app.command(serve)
     synthetic = tyro.extras.SubcommandApp()
-    for function in (commands.sheet, commands.shards, commands.bench, commands.pack):
+    for function in (
+        commands.sheet, commands.shards, drawings, commands.bench, commands.pack,
+    ):  # fmt: skip
         synthetic.command(function)
     app.command(synthetic, name="synth", help="Synthetic people: look at them, write, time.")
     datasets = tyro.extras.SubcommandApp()

@@ -1,4 +1,4 @@
-"""The four networks as one: what training optimises and what a weights file holds.
+"""The networks as one: what training optimises and what a weights file holds.
 
 Axes: B batch, H W pixels of the crop.
 """
@@ -14,6 +14,7 @@ from torch import nn
 from motion_transfer.generator.garment_net import Garment, GarmentNet, SourceParser
 from motion_transfer.generator.pose_flow_net import PoseFlow, PoseFlowNet
 from motion_transfer.generator.pose_maps import PoseMaps, SourceMaps, propose
+from motion_transfer.generator.refinement_net import RefinementNet
 from motion_transfer.generator.synthesis_net import Appearance, Synthesis, SynthesisNet
 
 
@@ -48,7 +49,7 @@ class Result(NamedTuple):
 
 
 class PoseFlowNetworks(nn.Module):
-    """PoseFlowNet, SourceParser, GarmentNet and SynthesisNet.
+    """PoseFlowNet, SourceParser, GarmentNet, SynthesisNet, and RefinementNet on its own.
 
     Args:
         flow_widths: of PoseFlowNet.
@@ -56,6 +57,7 @@ class PoseFlowNetworks(nn.Module):
         garment_widths: of GarmentNet.
         source_widths: of SynthesisNet's encoder.
         synthesis_widths: of SynthesisNet's decoder.
+        refinement_widths: of RefinementNet.
         use_mixture: False for the ablation of PoseFlowNet.
         residual_torso: of PoseFlowNet.
         use_copy: False for the ablation of SynthesisNet.
@@ -69,6 +71,7 @@ class PoseFlowNetworks(nn.Module):
         garment_widths: tuple[int, int, int] = (24, 64, 128),
         source_widths: tuple[int, int, int, int] = (16, 32, 64, 128),
         synthesis_widths: tuple[int, int, int, int, int] = (16, 48, 96, 160, 208),
+        refinement_widths: tuple[int, int, int, int] = (32, 64, 112, 160),
         use_mixture: bool = True,
         residual_torso: float = 0.15,
         use_copy: bool = True,
@@ -82,6 +85,7 @@ class PoseFlowNetworks(nn.Module):
         self.synthesis = SynthesisNet(
             source_widths=source_widths, widths=synthesis_widths, use_copy=use_copy
         )
+        self.refinement = RefinementNet(widths=refinement_widths)
 
     def encode_source(
         self, rgb: torch.Tensor, maps: SourceMaps, *, parse: torch.Tensor | None = None

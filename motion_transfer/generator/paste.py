@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import cv2
 import numba
 import numpy as np
 import torch
@@ -347,3 +348,19 @@ def paste_numba(
             canvas[y, x, 2] = copy * byte * blue + under * over[2]
             canvas[y, x, 3] = copy + under * over[3]
             canvas[y, x, 4] = gate
+
+
+def to_frame(maps: torch.Tensor, place: Place, share: float = 1.0) -> torch.Tensor:
+    """(C, h, w) in a box of the frame from (C, H, W) of the crop, or a grid of `share` its size."""
+    height, width = place.size_hw
+    scale, start = place.scale * share, [(v + 0.5) * share - 0.5 for v in place.start_xy]
+    if maps.device.type == "cpu":
+        found = cv2.warpAffine(
+            maps.permute(1, 2, 0).contiguous().numpy(),
+            np.array([[scale, 0, start[0]], [0, scale, start[1]]]), (width, height),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
+        )  # fmt: skip
+        return torch.from_numpy(found.reshape(height, width, -1)).permute(2, 0, 1)
+    at = pixel_grid(height, width, device=maps.device) * scale
+    at = at + at.new_tensor(start)[:, None, None]
+    return sample(maps[None].float(), at, padding="border")[0]

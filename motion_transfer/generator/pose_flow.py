@@ -5,7 +5,7 @@ frames at once; flow, visibility and outline are smoothed along the target's mot
 is pasted back at the photo's resolution, where what the photo shows is copied, not painted. What no
 photo shows is painted by SynthesisNet, or, with weights that hold a trained flow only, by the
 articulated puppet, which then shows people from the side and from behind too, and draws head, arms,
-lower legs and shoes.
+lower legs and shoes. RefinementNet, where it is trained, corrects what they draw together.
 
 Axes: T frames of a block, B frames that are computed at once, S photos of one person, K parts,
 H W pixels of the crop, h w pixels of a box in the frame.
@@ -61,6 +61,7 @@ from motion_transfer.generator.paste import (
     Place,
     paste_numba,
     paste_torch,
+    to_frame,
 )
 from motion_transfer.generator.pose_flow_net import PoseFlow
 from motion_transfer.generator.pose_maps import draw_pose, draw_source, propose
@@ -74,7 +75,8 @@ from motion_transfer.generator.puppets import (
     mix_renditions,
     place_map,
 )
-from motion_transfer.generator.warp import pixel_grid, sample
+from motion_transfer.generator.refiner import refine
+from motion_transfer.generator.warp import pixel_grid
 from motion_transfer.generator.working import Layer
 from motion_transfer.pose.retarget import px_per_metre
 from motion_transfer.pose.track import PoseTrack
@@ -204,6 +206,7 @@ class PoseFlowGenerator:
         size = body_size(_pose(first, first.confidence))
         self._torso_metres = float(size[0]) / float(px_per_metre(first)[0])
         self._outlines, self._paints = pretrained.outlines, pretrained.paints
+        self._refines = pretrained.refines
         self._puppets = Puppets(sources, device=device, flow_smoothing=flow_smoothing)
         cut = self._puppets.layers
         self._photos = [self._encode(*each) for each in zip(sources, cut, strict=True)]
@@ -238,6 +241,21 @@ class PoseFlowGenerator:
     @torch.inference_mode()
     def draw(self, plan: Plan, frame: int, *, with_flow: bool = False) -> Rendition | None:
         """See `Generator`. Flow and visibility are those of the first photo."""
+        drawn = self._draw(plan, frame, with_flow or self._refines)
+        if drawn is None or not self._refines:
+            return drawn
+        at = torch.tensor([plan.first + frame])
+        with self._autocast():
+            return refine(
+                self._networks.refinement,
+                drawn if with_flow else drawn._replace(flow=None),
+                self._puppets.draw_skirt(plan.puppets, frame),
+                pose=pose_at(plan.poses, at), torso_px=plan.torso_px[at],
+                crop=_crop_of(plan.crops, int(at)), crop_hw=self.crop_hw, size_hw=plan.size_hw,
+            )  # fmt: skip
+
+    def _draw(self, plan: Plan, frame: int, with_flow: bool) -> Rendition | None:
+        """A frame before RefinementNet."""
         if not plan.present[plan.first + frame]:
             return None
         if self._paints:
@@ -249,7 +267,7 @@ class PoseFlowGenerator:
             return ours or puppet
         box = around(puppet, ours)
         place = self._place(_crop_of(plan.crops, plan.first + frame), box)
-        theirs = _to_frame(self._drawn(plan, frame).kept[None], place, 0.5)[0]
+        theirs = to_frame(self._drawn(plan, frame).kept[None], place, 0.5)[0]
         ours_share = share * (1 - theirs)
         kept = self._puppets.draw_kept(plan.puppets, frame)
         if kept is None:
@@ -461,7 +479,7 @@ class PoseFlowGenerator:
     ) -> torch.Tensor:
         """(4, h, w) colour times weight, weight: what is shown where no photo shows the surface."""
         if drawn.painted is not None:
-            found = _to_frame(drawn.painted, place)
+            found = to_frame(drawn.painted, place)
             return torch.cat([found, torch.ones_like(found[:1])])
         painted = torch.zeros(4, *place.size_hw, device=self.device)
         if puppet is not None:
@@ -526,22 +544,6 @@ def _strayed(shown: torch.Tensor, bones: Skeleton, crop_hw: tuple[int, int]) -> 
     away = cover(bones, (shown.shape[-2], shown.shape[-1]), crop_hw).distance[:, legs].amin(1)
     strayed = 20 * (away - LEG_REACH).clamp(0, 1)
     return torch.where(torch.isin(shown, shins), strayed, 0.0)[:, None]
-
-
-def _to_frame(maps: torch.Tensor, place: Place, share: float = 1.0) -> torch.Tensor:
-    """(C, h, w) in a box of the frame from (C, H, W) of the crop, or a grid of `share` its size."""
-    height, width = place.size_hw
-    scale, start = place.scale * share, [(v + 0.5) * share - 0.5 for v in place.start_xy]
-    if maps.device.type == "cpu":
-        found = cv2.warpAffine(
-            maps.permute(1, 2, 0).contiguous().numpy(),
-            np.array([[scale, 0, start[0]], [0, scale, start[1]]]), (width, height),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
-        )  # fmt: skip
-        return torch.from_numpy(found.reshape(height, width, -1)).permute(2, 0, 1)
-    at = pixel_grid(height, width, device=maps.device) * scale
-    at = at + at.new_tensor(start)[:, None, None]
-    return sample(maps[None].float(), at, padding="border")[0]
 
 
 def _to_crop(crop: Crop, size_hw: tuple[int, int]) -> np.ndarray:

@@ -17,7 +17,8 @@ from motion_transfer.generator.shipped import find_weights
 
 FORMAT = "motion-transfer pose-flow 1"
 _TRAINED = {
-    "flow": ("flow",), "garment": ("flow", "parser", "garment"),
+    "flow": ("flow",), "refinement": ("flow", "refinement"),
+    "garment": ("flow", "parser", "garment"),
     "synthesis": ("flow", "parser", "garment", "synthesis"),
     "joint": ("flow", "parser", "garment", "synthesis"),
 }  # fmt: skip
@@ -37,12 +38,17 @@ class Pretrained(NamedTuple):
     @property
     def outlines(self) -> bool:
         """Whether GarmentNet has been trained."""
-        return self.stage != "flow"
+        return "garment" in _TRAINED[self.stage]
 
     @property
     def paints(self) -> bool:
         """Whether SynthesisNet has been trained, and GarmentNet with it."""
-        return self.stage in ("synthesis", "joint")
+        return "synthesis" in _TRAINED[self.stage]
+
+    @property
+    def refines(self) -> bool:
+        """Whether RefinementNet has been trained."""
+        return "refinement" in _TRAINED[self.stage]
 
 
 def save_networks(

@@ -38,10 +38,12 @@ class PuppetPlan(NamedTuple):
 
     whole: the puppets' plans, one for each photo.
     kept: the same with `KEPT` alone.
+    skirt: the same with the skirt alone.
     """
 
     whole: list[articulated.Plan]
     kept: list[articulated.Plan]
+    skirt: list[articulated.Plan]
 
     def facing(self, frame: int) -> float:
         """In [-1, 1], 1 where the same side is seen as in the first photo."""
@@ -79,7 +81,8 @@ class Puppets:
         found = [p.plan(targets, wanted, s) for p, s in zip(self._each, before, strict=True)]
         whole = [plan for plan, _ in found]
         kept = [plan.only(NAMES[k] for k in KEPT) for plan in whole]
-        return PuppetPlan(whole, kept), [after for _, after in found]
+        skirt = [plan.only(["skirt"]) for plan in whole]
+        return PuppetPlan(whole, kept, skirt), [after for _, after in found]
 
     def draw(self, plan: PuppetPlan, frame: int, *, with_flow: bool = False) -> Rendition | None:
         """The person. Flow and visibility are those of the first photo's puppet."""
@@ -88,6 +91,10 @@ class Puppets:
     def draw_kept(self, plan: PuppetPlan, frame: int) -> Rendition | None:
         """`KEPT` alone, over nothing."""
         return self._draw(plan.kept, frame, False)
+
+    def draw_skirt(self, plan: PuppetPlan, frame: int) -> Rendition | None:
+        """The skirt alone, over nothing; None where there is none."""
+        return self._draw(plan.skirt, frame, False)
 
     def _draw(self, plans: list[articulated.Plan], frame: int, with_flow: bool) -> Rendition | None:
         facing = [float(plan.facing[frame]) for plan in plans]

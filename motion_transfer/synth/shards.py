@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,18 +46,18 @@ def write_shard(path: str | os.PathLike[str], samples: Iterable[Sample]) -> None
         limit = 32767 / _FLOW_UNIT
         clipped = np.clip(stacked[name], -limit, limit)
         arrays[name] = np.round(clipped * _FLOW_UNIT).astype(np.int16)
+    name = np.array([s.name for s in samples])
+    write_arrays(path, {"version": np.int64(FORMAT_VERSION), "name": name, **arrays})
+
+
+def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Any]) -> None:
+    """Write a compressed NPZ file, nothing pickled; it appears whole or not at all."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(
-                file,
-                version=np.int64(FORMAT_VERSION),
-                name=np.array([s.name for s in samples]),
-                allow_pickle=False,
-                **arrays,
-            )
+            np.savez_compressed(file, allow_pickle=False, **arrays)
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

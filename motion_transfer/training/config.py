@@ -19,19 +19,20 @@ import yaml
 
 from motion_transfer.errors import InputError
 
-Stage = Literal["flow", "garment", "synthesis", "joint"]
+Stage = Literal["flow", "garment", "synthesis", "joint", "refinement"]
 FeatureName = Literal["none", "vgg16", "mobilenet_v2"]
 T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """What is trained on: rendered pairs, shards of them, or real pictures without truth."""
+    """What is trained on: rendered pairs, shards or drawings of them, or pictures without truth."""
 
     assets: str | None = None  # folder of the asset pack: render while training
     shards: str | None = None  # folder of shards: train on what was rendered before
     pictures: str | None = None  # folder that `dataset prepare` wrote; needs loss.supervised=false
-    held_out: str | None = None  # folder of shards that scores are reported on
+    drawings: str | None = None  # folder that `synth drawings` wrote; stage refinement alone
+    held_out: str | None = None  # folder of shards, or drawings, that scores are reported on
     batch_size: int = 16  # pairs, per process
     workers: int = 0  # processes that read or render
     frames: int = 1  # consecutive target views to render; 2 for the temporal terms
@@ -51,6 +52,7 @@ class ModelConfig:
     garment_widths: tuple[int, int, int] = (24, 64, 128)
     source_widths: tuple[int, int, int, int] = (16, 32, 64, 128)
     synthesis_widths: tuple[int, int, int, int, int] = (16, 48, 96, 160, 208)
+    refinement_widths: tuple[int, int, int, int] = (32, 64, 112, 160)
     use_mixture: bool = True
     residual_torso: float = 0.15  # bound of the flow's residual in torsos
     use_copy: bool = True
@@ -138,11 +140,18 @@ class TrainConfig:
     loss: LossConfig = dataclasses.field(default_factory=LossConfig)
 
     def __post_init__(self) -> None:
-        sources = [n for n in ("assets", "shards", "pictures") if getattr(self.data, n)]
+        kinds = ("assets", "shards", "pictures", "drawings")
+        sources = [n for n in kinds if getattr(self.data, n)]
         if len(sources) != 1:
             raise InputError(
-                "data: exactly one of data.assets, data.shards and data.pictures must be given, "
-                f"got {' and '.join(sources) or 'none'}; for instance --set data.shards=out/shards"
+                "data: exactly one of data.assets, data.shards, data.pictures and data.drawings "
+                f"must be given, got {' and '.join(sources) or 'none'}; for instance --set "
+                "data.shards=out/shards"
+            )
+        if (self.stage == "refinement") != (sources == ["drawings"]):
+            raise InputError(
+                f"stage refinement and data.drawings belong together, got stage {self.stage} and "
+                f"data.{sources[0]}"
             )
         if self.data.pictures:
             self._check_pictures()

@@ -20,6 +20,7 @@ from motion_transfer.synth.scene import SceneSettings
 from motion_transfer.synth.shards import list_shards, read_shard
 from motion_transfer.training.config import TrainConfig
 from motion_transfer.training.datasets.pictures import PicturePairs
+from motion_transfer.training.drawings import DrawnFrames
 
 UNUSED = ("uv", "depth")
 _WINDOW = 4  # shards whose samples are mixed
@@ -122,10 +123,12 @@ def batches(
         world_size: processes.
         device: where the batches go.
     """
-    if config.data.shards or config.data.pictures:
-        samples: ShardSamples | PicturePairs
+    if not config.data.assets:
+        samples: ShardSamples | PicturePairs | DrawnFrames
         if config.data.shards:
             samples = ShardSamples(config.data.shards)
+        elif config.data.drawings:
+            samples = DrawnFrames(config.data.drawings)
         else:
             assert config.data.pictures is not None
             samples = PicturePairs(config.data.pictures)
@@ -171,14 +174,16 @@ def _rendered(
 
 
 def held_out_batches(
-    folder: str, *, batch_size: int, num: int, device: torch.device
+    config: TrainConfig, *, batch_size: int, num: int, device: torch.device
 ) -> Iterator[Tensors]:
-    """The first `num` samples of the held-out shards.
+    """The first `num` held-out samples.
 
     Raises:
         InputError: there are fewer.
     """
-    samples = ShardSamples(folder)
+    folder = config.data.held_out
+    assert folder is not None
+    samples = DrawnFrames(folder) if config.data.drawings else ShardSamples(folder)
     if len(samples) < num:
         raise InputError(f"{folder} must hold at least {num} samples, got {len(samples)}")
     for first in range(0, num, batch_size):

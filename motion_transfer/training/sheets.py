@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,6 @@ def write_sheet(path: Path, pair: Pair, outputs: Outputs, *, rows: int = 6) -> N
     after the flow stage also garments, true garments, copy gate and the result.
     """
     size_hw = (pair.source.rgb.shape[-2], pair.source.rgb.shape[-1])
-    count = min(rows, len(pair.source.rgb))
     prior = _prior_flow(pair, size_hw)
     full, seen, mask = (t.detach() for t in outputs.flow.full())
 
@@ -46,8 +46,14 @@ def write_sheet(path: Path, pair: Pair, outputs: Outputs, *, rows: int = 6) -> N
         picture = outputs.result.picture
         if picture is not None:
             columns += [grey(picture.gate), picture.rgb * torch.sigmoid(picture.alpha)]
+    save_rows(path, columns, rows)
+
+
+def save_rows(path: Path, columns: Sequence[torch.Tensor], rows: int) -> None:
+    """Write a PNG of pictures (B, 3, H, W) in [0, 1] side by side, one row for each of a batch."""
+    count = min(rows, len(columns[0]))
     table = torch.stack([c[:count].detach().float().cpu().clamp(0, 1) for c in columns], 1)
-    sheet = table.permute(0, 3, 1, 4, 2).reshape(count * size_hw[0], -1, 3)
+    sheet = table.permute(0, 3, 1, 4, 2).flatten(0, 1).flatten(1, 2)
     image = Image.fromarray((sheet.numpy() * 255 + 0.5).astype(np.uint8))
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save(path)

@@ -29,7 +29,7 @@ from motion_transfer.errors import Cancelled, InputError
 from motion_transfer.evaluation.features import mobilenet_v2, vgg16
 from motion_transfer.generator.blocks import count_parameters
 from motion_transfer.generator.networks import PoseFlowNetworks
-from motion_transfer.training import losses
+from motion_transfer.training import losses, refining
 from motion_transfer.training.batches import (
     Pair,
     make_pair,
@@ -62,6 +62,7 @@ from motion_transfer.training.scores import score
 from motion_transfer.training.sheets import write_sheet
 from motion_transfer.training.stopping import Stopping
 
+Stage = StageNetworks | refining.RefinementStage
 log = logging.getLogger(__name__)
 NUM_HELD_OUT = 64
 
@@ -94,7 +95,7 @@ def train(config: TrainConfig, *, features: Features | None = None) -> Path:
         networks = PoseFlowNetworks(**as_tree(config.model))
         if config.init:
             start_from(networks, load_initial(config.init))
-        stage = StageNetworks(networks, stage=config.stage, precision=config.precision)
+        stage = _make_stage(networks, config)
         stage.to(device=device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         features = features or load_features(config, device)
         trained = [p for p in stage.parameters() if p.requires_grad]
@@ -121,22 +122,13 @@ def train(config: TrainConfig, *, features: Features | None = None) -> Path:
         stopping = stack.enter_context(Stopping(config.minutes, device))
         started, first, bad = time.monotonic(), step, 0
         noted: dict[str, float] = {}
-        pair = None
+        shown: list[tuple[Any, Any]] = []
 
         while step < config.steps and not stopping.is_due():
             generator = torch.Generator().manual_seed((config.seed * 1_000_003 + step) * 64 + rank)
             samples = next(stream)
-            pair, later, motion = _draw_pairs(samples, config, generator)
-            keep, real = _draw_modalities(pair, config, generator)
             optimizer.param_groups[0]["lr"] = config.optim.rate * schedule(step, config)
-            outputs = parallel(pair.source, pair.target, keep, real)
-            terms = _terms(outputs, pair, config, features)
-            shown = [(outputs, pair)]
-            if later is not None and motion is not None:
-                follow = stage(later.source, later.target, keep, real)
-                shown.append((follow, later))
-                if config.loss.temporal > 0:
-                    terms["temporal"] = _temporal(outputs, follow, *motion)
+            shown, terms = _look(parallel, stage, samples, config, generator, features)
             if critic is not None:
                 terms.update(critic.judge(shown, config))
             weights = _weights(config)
@@ -174,15 +166,15 @@ def train(config: TrainConfig, *, features: Features | None = None) -> Path:
                 _hold_out(folder, writer, step, config, stage, ema, device)
             if rank == 0 and step % config.checkpoint_every == 0 and step < config.steps:
                 _save(folder, config, step, stage, optimizer, ema, critic)
-                write_sheet(folder / "sheets" / f"{step:07d}.png", pair, outputs)
+                _write_sheet(folder / "sheets" / f"{step:07d}.png", *shown[0])
                 write_page(folder)
 
         final = folder / f"step-{step:07d}"
         if rank == 0:
             if not final.is_dir():
                 final = _save(folder, config, step, stage, optimizer, ema, critic)
-                if pair is not None:
-                    write_sheet(folder / "sheets" / f"{step:07d}.png", pair, outputs)
+                if shown:
+                    _write_sheet(folder / "sheets" / f"{step:07d}.png", *shown[0])
             if config.data.held_out and step > first and not stopping.asked:
                 _hold_out(folder, writer, step, config, stage, ema, device)
             if step > first:
@@ -201,14 +193,66 @@ def try_batch(config: TrainConfig, *, features: Features | None = None) -> dict[
     networks = PoseFlowNetworks(**as_tree(config.model))
     if config.init:
         start_from(networks, load_initial(config.init))
-    stage = StageNetworks(networks, stage=config.stage, precision=config.precision).to(device)
+    stage = _make_stage(networks, config).to(device)
     generator = torch.Generator().manual_seed(config.seed)
     samples = next(batches(config, start=0, rank=0, world_size=1, device=device))
-    pair, _, _ = _draw_pairs(samples, config, generator)
     with torch.no_grad():
-        outputs = stage(pair.source, pair.target, *_draw_modalities(pair, config, generator))
-        terms = losses.add_up(_terms(outputs, pair, config, features), _weights(config))
+        _, found = _look(stage, stage, samples, config, generator, features)
+        terms = losses.add_up(found, _weights(config))
     return {name: float(value) for name, value in terms.items()}
+
+
+def _make_stage(networks: PoseFlowNetworks, config: TrainConfig) -> Stage:
+    if config.stage == "refinement":
+        return refining.RefinementStage(networks, precision=config.precision)
+    return StageNetworks(networks, stage=config.stage, precision=config.precision)
+
+
+def _look(
+    parallel: nn.Module,
+    stage: Stage,
+    samples: Tensors,
+    config: TrainConfig,
+    generator: torch.Generator,
+    features: Features | None,
+) -> tuple[list[tuple[Any, Any]], dict[str, torch.Tensor]]:
+    """Networks and loss of a batch.
+
+    Args:
+        parallel: the stage, whose gradients are shared between processes.
+        stage: the same alone.
+        samples: the batch.
+        config: the run.
+        generator: of what is drawn at random.
+        features: the frozen network.
+
+    Returns:
+        What the networks made of what, for one frame or two that follow each other; the terms
+        without the discriminators'.
+    """
+    if isinstance(stage, refining.RefinementStage):
+        drawn = refining.cut_drawings(samples, size_hw=config.size, generator=generator)
+        refined = parallel(drawn)
+        terms = refining.refinement_terms(refined, drawn, features)
+        return [(refined, drawn)], _wanted(terms, config)
+    pair, later, motion = _draw_pairs(samples, config, generator)
+    keep, real = _draw_modalities(pair, config, generator)
+    outputs = parallel(pair.source, pair.target, keep, real)
+    terms = _terms(outputs, pair, config, features)
+    shown = [(outputs, pair)]
+    if later is not None and motion is not None:
+        follow = stage(later.source, later.target, keep, real)
+        shown.append((follow, later))
+        if config.loss.temporal > 0:
+            terms["temporal"] = _temporal(outputs, follow, *motion)
+    return shown, terms
+
+
+def _write_sheet(path: Path, outputs: Any, pair: Any) -> None:
+    if isinstance(pair, refining.Drawn):
+        refining.write_sheet(path, pair, outputs)
+    else:
+        write_sheet(path, pair, outputs)
 
 
 def start_from(networks: PoseFlowNetworks, weights: Tensors) -> None:
@@ -352,6 +396,10 @@ def _terms(
         terms.update(garment_terms(outputs, pair))
     if config.stage in ("synthesis", "joint"):
         terms.update(synthesis_terms(outputs, pair, config.loss, features))
+    return _wanted(terms, config)
+
+
+def _wanted(terms: dict[str, torch.Tensor], config: TrainConfig) -> dict[str, torch.Tensor]:
     weights = _weights(config)
     return {name: value for name, value in terms.items() if weights[name] > 0}
 
@@ -477,7 +525,7 @@ def _save(
     folder: Path,
     config: TrainConfig,
     step: int,
-    stage: StageNetworks,
+    stage: Stage,
     optimizer: torch.optim.Optimizer,
     ema: Ema,
     critic: Critic | None,
@@ -496,7 +544,7 @@ def _save(
 def _restore(
     checkpoint: Path,
     config: TrainConfig,
-    stage: StageNetworks,
+    stage: Stage,
     optimizer: torch.optim.Optimizer,
     ema: Ema,
     critic: Critic | None,
@@ -538,7 +586,7 @@ def _hold_out(
     writer: Any,
     step: int,
     config: TrainConfig,
-    stage: StageNetworks,
+    stage: Stage,
     ema: Ema,
     device: torch.device,
 ) -> None:
@@ -546,10 +594,11 @@ def _hold_out(
     assert config.data.held_out is not None
     own = {n: p.detach().clone() for n, p in stage.networks.named_parameters()}
     ema.copy_to(stage.networks)
-    samples = held_out_batches(
-        config.data.held_out, batch_size=min(16, NUM_HELD_OUT), num=NUM_HELD_OUT, device=device
-    )
-    scores = score(stage, samples, size_hw=config.size)
+    samples = held_out_batches(config, batch_size=16, num=NUM_HELD_OUT, device=device)
+    if isinstance(stage, refining.RefinementStage):
+        scores = refining.score(stage, samples, size_hw=config.size)
+    else:
+        scores = score(stage, samples, size_hw=config.size)
     with torch.no_grad():
         for name, parameter in stage.networks.named_parameters():
             parameter.copy_(own[name])

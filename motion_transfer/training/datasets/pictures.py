@@ -19,7 +19,6 @@ import dataclasses
 import functools
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,6 +29,7 @@ from torch.utils.data import Dataset
 
 from motion_transfer.errors import InputError
 from motion_transfer.pose.skeleton import JOINTS
+from motion_transfer.synth.shards import write_arrays
 from motion_transfer.training.datasets.groups import NamePair, read_pairs
 
 FORMAT_VERSION = 1
@@ -78,17 +78,9 @@ def write_shard(path: Path, pictures: Sequence[Picture], left_out: Sequence[Left
     for field in _ARRAYS:
         values = [getattr(picture, field) for picture in pictures]
         arrays[field] = np.stack(values) if values else np.zeros((0,))
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(
-                file, version=np.int64(FORMAT_VERSION), allow_pickle=False, **arrays,
-                left_out=np.array([tuple(entry) for entry in left_out], np.str_).reshape(-1, 2),
-            )  # fmt: skip
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    arrays["version"] = np.int64(FORMAT_VERSION)
+    arrays["left_out"] = np.array([tuple(entry) for entry in left_out], np.str_).reshape(-1, 2)
+    write_arrays(path, arrays)
 
 
 def read_shard(path: Path) -> list[Picture]:

@@ -1,0 +1,253 @@
+"""The stage `refinement`: RefinementNet learns from the puppet's drawings of rendered people.
+
+Axes: B batch, H W pixels of the crop.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from motion_transfer.evaluation import metrics
+from motion_transfer.generator.canonical import (
+    Crop,
+    Pose,
+    crop_image,
+    crop_pose,
+    fit_crop,
+    from_blazepose,
+    mirror_pose,
+)
+from motion_transfer.generator.networks import PoseFlowNetworks
+from motion_transfer.generator.pose_maps import draw_pose
+from motion_transfer.generator.refinement_net import Refinement, apply_refinement
+from motion_transfer.training import losses
+from motion_transfer.training.objectives import Features
+from motion_transfer.training.sheets import save_rows
+
+WINDOW_SHARE = (0.625, 0.6667)
+"""Of the crop's height and width that a step looks at: most of the rest is empty."""
+REGION_PX = 4
+"""The loss looks so far around the person."""
+_SWAPPED, _NEGATIVE = 0.3, 0.2  # probabilities of other colours
+
+
+class Drawn(NamedTuple):
+    """Drawings with the truth, in crop pixels.
+
+    drawn: (B, 5, H, W) as RefinementNet takes it.
+    held: (B, 1, H, W) in [0, 1], where nothing may change.
+    rgb: (B, 3, H, W) the truth, multiplied by its alpha.
+    alpha: (B, 1, H, W) the true matte.
+    pose: by which it was drawn.
+    backdrop: (B, 3, 1, 1) a colour that both are put over.
+    """
+
+    drawn: torch.Tensor
+    held: torch.Tensor
+    rgb: torch.Tensor
+    alpha: torch.Tensor
+    pose: Pose
+    backdrop: torch.Tensor
+
+
+class Refined(NamedTuple):
+    """Drawings as they were refined.
+
+    rgb: (B, 3, H, W) over the backdrop.
+    alpha: (B, 1, H, W), not yet clamped to [0, 1].
+    refinement: how.
+    """
+
+    rgb: torch.Tensor
+    alpha: torch.Tensor
+    refinement: Refinement
+
+
+class RefinementStage(nn.Module):
+    """RefinementNet with its forward pass in training; what DDP wraps.
+
+    Args:
+        networks: all of them; the others are frozen.
+        precision: "bf16" or "fp32".
+    """
+
+    def __init__(self, networks: PoseFlowNetworks, *, precision: str) -> None:
+        super().__init__()
+        self.networks = networks
+        self.precision = precision
+        networks.requires_grad_(False)
+        networks.refinement.requires_grad_(True)
+
+    def forward(self, pair: Drawn) -> Refined:
+        """Refine a batch."""
+        size_hw = (pair.drawn.shape[-2], pair.drawn.shape[-1])
+        maps = draw_pose(pair.pose, full_hw=size_hw).maps
+        kind = pair.drawn.device.type
+        with torch.autocast(kind, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
+            found = self.networks.refinement(pair.drawn, maps, pair.held)
+        rgb, alpha = apply_refinement(pair.drawn[:, :4], found.painted, found.gate, found.step)
+        return Refined(torch.lerp(pair.backdrop, rgb, alpha.clamp(0, 1)), alpha, found)
+
+
+def cut_drawings(
+    samples: Mapping[str, torch.Tensor],
+    *,
+    size_hw: tuple[int, int],
+    generator: torch.Generator | None = None,
+) -> Drawn:
+    """Cut a batch of drawings to canonical crops.
+
+    Args:
+        samples: collated from `drawings.DrawnFrames`.
+        size_hw: of the crop.
+        generator: in training, of what is drawn at random: a window of the crop, mirrored or not,
+            in other colours, over some backdrop; None: whole crops as they are, over grey.
+    """
+    drawn, alpha = samples["drawn"].float() / 255, samples["alpha"].float() / 255
+    maps = torch.cat([drawn, samples["rgb"].float() / 255 * alpha, alpha], 1)
+    joints = samples["joints"]
+    pose = from_blazepose(joints[..., :2], joints[..., 2], joints[..., 3])
+    picture_hw = (maps.shape[-2], maps.shape[-1])
+    if generator is not None and torch.rand(1, generator=generator) < 0.5:
+        maps, pose = maps.flip(-1), mirror_pose(pose, picture_hw[1])
+    crop = fit_crop(pose, picture_hw, size_hw=size_hw)
+    if generator is not None:
+        height, width = (16 * round(n * s / 16) for n, s in zip(size_hw, WINDOW_SHARE, strict=True))
+        size_hw = (height, width)
+        crop = Crop(_window_centres(maps, crop.scale, size_hw, generator), crop.scale)
+    planes = crop_image(maps, crop, size_hw)
+    drawn, held, rgb, alpha = planes.split([5, 1, 3, 1], 1)
+    rgb = _same_exposure(rgb, alpha, drawn)
+    backdrop = torch.full_like(rgb[..., :1, :1], 0.5)
+    if generator is not None:
+        backdrop = torch.rand(backdrop.shape, generator=generator).to(rgb.device)
+        matrix, offset = _recolouring(len(rgb), generator, rgb.device)
+        own = _recolour(drawn[:, :3], drawn[:, 3:4], matrix, offset)
+        drawn, rgb = torch.cat([own, drawn[:, 3:]], 1), _recolour(rgb, alpha, matrix, offset)
+    return Drawn(drawn, held, rgb, alpha, crop_pose(pose, crop, size_hw), backdrop)
+
+
+def _window_centres(
+    maps: torch.Tensor, scale: torch.Tensor, size_hw: tuple[int, int], generator: torch.Generator
+) -> torch.Tensor:
+    """(B, 2) picture pixels: anywhere along a person who is larger than the window."""
+    shown = (maps[:, 3] > 0) | (maps[:, -1] > 0)
+    centres = []
+    for axis, length in ((1, size_hw[1]), (2, size_hw[0])):  # x is where any row shows something
+        line = shown.any(axis)
+        place = torch.arange(line.shape[1], device=line.device).expand_as(line)
+        low = torch.where(line, place, line.shape[1]).amin(1).float()
+        high = torch.where(line, place, -1).amax(1).float()
+        room = (high - low - length / scale).clamp_min(0) / 2
+        share = 2 * torch.rand(len(line), generator=generator).to(line.device) - 1
+        centres.append((low + high) / 2 + share * room)
+    return torch.stack(centres, -1)
+
+
+def _same_exposure(rgb: torch.Tensor, alpha: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+    """The truth in the drawing's exposure and white balance; another look is not to be guessed."""
+    both = ((alpha > 0.9) & (drawn[:, 3:4] > 0.9)).float()
+    means = [(x * both).sum((2, 3), keepdim=True) for x in (drawn[:, :3], rgb)]
+    gain = (means[0] / means[1].clamp_min(1e-3)).clamp(0.5, 2.0)
+    return torch.minimum(rgb * torch.where(means[1] > 1, gain, 1.0), alpha)
+
+
+def _recolouring(
+    batch: int, generator: torch.Generator, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Matrix (B, 3, 3) and offset (B, 3, 1, 1): nobody's shirt or skin has a colour to rely on."""
+    chance = torch.rand(batch, 2, generator=generator)
+    order = torch.rand(batch, 3, generator=generator).argsort(1)
+    order = torch.where(chance[:, :1] < _SWAPPED, order, torch.arange(3))
+    gain = 0.7 + 0.6 * torch.rand(batch, 3, 1, generator=generator)
+    chroma = 0.5 + 0.8 * torch.rand(batch, 1, 1, generator=generator)
+    matrix = gain * torch.eye(3)[order]
+    matrix = (chroma * torch.eye(3) + (1 - chroma) / 3) @ matrix
+    negative = (chance[:, 1] < _NEGATIVE)[:, None, None]
+    matrix = torch.where(negative, -matrix, matrix)
+    return matrix.to(device), negative.float().expand(-1, 3, -1)[..., None].to(device)
+
+
+def _recolour(
+    rgb: torch.Tensor, alpha: torch.Tensor, matrix: torch.Tensor, offset: torch.Tensor
+) -> torch.Tensor:
+    found = torch.einsum("bij,bjhw->bihw", matrix, rgb) + offset * alpha
+    return torch.minimum(found.clamp_min(0), alpha)
+
+
+def refinement_terms(
+    refined: Refined, pair: Drawn, features: Features | None
+) -> dict[str, torch.Tensor]:
+    """Colour over the backdrop, matte, and the distance of features, around the person."""
+    region = _region(pair)
+    truth = _over(pair)
+    terms = {
+        "rgb": losses.l1(refined.rgb, truth, region),
+        "alpha": losses.l1(refined.alpha, pair.alpha, region),
+    }
+    if features is not None:
+        ours, theirs = ([x.float() for x in features(picture)] for picture in (refined.rgb, truth))
+        terms["perceptual"] = metrics.distance_of_features(ours, theirs, mask=region).mean()
+    return terms
+
+
+def _over(pair: Drawn) -> torch.Tensor:
+    return pair.rgb + (1 - pair.alpha) * pair.backdrop
+
+
+def _region(pair: Drawn) -> torch.Tensor:
+    """(B, 1, H, W) near the person, and not held."""
+    person = torch.maximum(pair.alpha, pair.drawn[:, 3:4])
+    return functional.max_pool2d(person, 2 * REGION_PX + 1, 1, REGION_PX) * (1 - pair.held)
+
+
+@torch.no_grad()
+def score(
+    stage: RefinementStage,
+    samples: Iterable[Mapping[str, torch.Tensor]],
+    *,
+    size_hw: tuple[int, int],
+) -> dict[str, float]:
+    """Mean scores of drawings and of what is made of them, around the person.
+
+    Returns:
+        PSNR in dB (`psnr`, `psnr_drawn`) and overlap of the mattes (`alpha_iou`,
+        `alpha_iou_drawn`).
+    """
+    sums: dict[str, list[float]] = {}
+    stage.eval()
+    for batch in samples:
+        pair = cut_drawings(batch, size_hw=size_hw)
+        refined = stage(pair)
+        plain = pair.drawn[:, :3] + (1 - pair.drawn[:, 3:4]) * pair.backdrop
+        for name, rgb, alpha in (
+            ("", refined.rgb.clamp(0, 1), refined.alpha),
+            ("_drawn", plain, pair.drawn[:, 3:4]),
+        ):
+            psnr = metrics.psnr(rgb, _over(pair), mask=_region(pair))
+            sums.setdefault(f"psnr{name}", []).extend(psnr.tolist())
+            overlap = metrics.iou(alpha[:, 0] > 0.5, pair.alpha[:, 0] > 0.5)
+            sums.setdefault(f"alpha_iou{name}", []).append(float(overlap.mean()))
+    stage.train()
+    return {
+        name: sum(v for v in values if math.isfinite(v)) / len(values)
+        for name, values in sums.items()
+    }
+
+
+def write_sheet(path: Path, pair: Drawn, refined: Refined, *, rows: int = 6) -> None:
+    """Write a PNG; columns: drawing, refined, truth, gate, step of alpha (grey: none), held."""
+    found = refined.refinement
+    grey = (1, 3, 1, 1)
+    columns = [
+        pair.drawn[:, :3] + (1 - pair.drawn[:, 3:4]) * pair.backdrop, refined.rgb, _over(pair),
+        found.gate.repeat(grey), (0.5 + 0.5 * found.step).repeat(grey), pair.held.repeat(grey),
+    ]  # fmt: skip
+    save_rows(path, columns, rows)
