@@ -116,6 +116,7 @@ def time_stages(
         candidates = propose(source, target)
         flow = networks.flow(encoded.flow_features, target, candidates)
         garment = networks.garment([encoded.garment_features], [flow], target.maps)
+        drawn = torch.rand(batch, 5, *size_hw, device=device)
         stages: dict[str, Callable[[], object]] = {
             "photo: pose maps": lambda: draw_source(one, mask),
             "photo: parser": lambda: networks.parser(rgb, mask, source.pose.maps),
@@ -130,6 +131,9 @@ def time_stages(
             ),
             "frame: synthesis": lambda: networks.synthesis(
                 [encoded.appearance], [flow], garment, target.maps
+            ),
+            "frame: refinement": lambda: networks.refinement(
+                drawn, target.maps, torch.zeros_like(drawn[:, :1])
             ),
         }
         return {

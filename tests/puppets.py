@@ -166,7 +166,7 @@ def make_batch(count: int = 4, *, frames: int = 2) -> dict[str, torch.Tensor]:
 SMALL = {
     "flow_widths": (8, 16, 24, 32), "parser_widths": (8, 8, 16, 16),
     "garment_widths": (8, 16, 16), "source_widths": (4, 8, 8, 16),
-    "synthesis_widths": (4, 8, 16, 16, 16),
+    "synthesis_widths": (4, 8, 16, 16, 16), "refinement_widths": (8, 8, 16, 16),
 }  # fmt: skip
 
 

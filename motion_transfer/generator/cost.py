@@ -51,6 +51,7 @@ def count_cost(networks: PoseFlowNetworks, size_hw: tuple[int, int] = CROP_HW) -
     parse = torch.softmax(networks.parser(rgb, mask, source.pose.maps), 1)
     features = flow.encode_source(source)
     flows = [flow(features, target, candidates)]
+    drawn = torch.rand(1, 5, *size_hw)
     garment_features = garment.encode_source(parse, mask)
     dressed = garment([garment_features], flows, target.maps)
     look = synthesis.encode_source(rgb, mask, parse)
@@ -93,6 +94,11 @@ def count_cost(networks: PoseFlowNetworks, size_hw: tuple[int, int] = CROP_HW) -
         "frame: synthesis": Cost(
             size(synthesis, source=False),
             gflop(lambda: synthesis([look], flows, dressed, target.maps)),
+            False,
+        ),
+        "frame: refinement": Cost(
+            sum(p.numel() for p in networks.refinement.parameters()),
+            gflop(lambda: networks.refinement(drawn, target.maps, mask)),
             False,
         ),
     }

@@ -16,13 +16,14 @@ from motion_transfer.generator.networks import PoseFlowNetworks
 from motion_transfer.generator.shipped import find_weights
 
 FORMAT = "motion-transfer pose-flow 1"
-_TRAINED = {
+TRAINED_BY = {
     "flow": ("flow",), "refinement": ("flow", "refinement"),
     "garment": ("flow", "parser", "garment"),
     "synthesis": ("flow", "parser", "garment", "synthesis"),
     "joint": ("flow", "parser", "garment", "synthesis"),
 }  # fmt: skip
-STAGES = tuple(_TRAINED)
+"""Networks that a file holds, by the last stage of training."""
+STAGES = tuple(TRAINED_BY)
 
 
 class Pretrained(NamedTuple):
@@ -38,17 +39,17 @@ class Pretrained(NamedTuple):
     @property
     def outlines(self) -> bool:
         """Whether GarmentNet has been trained."""
-        return "garment" in _TRAINED[self.stage]
+        return "garment" in TRAINED_BY[self.stage]
 
     @property
     def paints(self) -> bool:
         """Whether SynthesisNet has been trained, and GarmentNet with it."""
-        return "synthesis" in _TRAINED[self.stage]
+        return "synthesis" in TRAINED_BY[self.stage]
 
     @property
     def refines(self) -> bool:
         """Whether RefinementNet has been trained."""
-        return "refinement" in _TRAINED[self.stage]
+        return "refinement" in TRAINED_BY[self.stage]
 
 
 def save_networks(
@@ -78,7 +79,7 @@ def save_networks(
     half = {
         n: t.detach().cpu().half().contiguous()
         for n, t in weights.items()
-        if n.partition(".")[0] in _TRAINED[stage]
+        if n.partition(".")[0] in TRAINED_BY[stage]
     }
     for name, tensor in half.items():
         if not torch.isfinite(tensor).all():
@@ -122,7 +123,7 @@ def load_pretrained(path: str | os.PathLike[str] | None = None) -> Pretrained:
         untrained = {
             name: tensor
             for name, tensor in networks.state_dict().items()
-            if name.partition(".")[0] not in _TRAINED[header["stage"]]
+            if name.partition(".")[0] not in TRAINED_BY[header["stage"]]
         }
         networks.load_state_dict({**untrained, **weights})
     except (KeyError, TypeError, ValueError, RuntimeError) as error:

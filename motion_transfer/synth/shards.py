@@ -46,8 +46,8 @@ def write_shard(path: str | os.PathLike[str], samples: Iterable[Sample]) -> None
         limit = 32767 / _FLOW_UNIT
         clipped = np.clip(stacked[name], -limit, limit)
         arrays[name] = np.round(clipped * _FLOW_UNIT).astype(np.int16)
-    name = np.array([s.name for s in samples])
-    write_arrays(path, {"version": np.int64(FORMAT_VERSION), "name": name, **arrays})
+    arrays["name"] = np.array([s.name for s in samples])
+    write_arrays(path, {"version": np.int64(FORMAT_VERSION), **arrays})
 
 
 def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Any]) -> None:

@@ -58,5 +58,6 @@ def test_samples_are_those_of_the_shards(shards) -> None:
 
 
 def test_too_few_held_out(shards) -> None:
+    config = TrainConfig(data=DataConfig(shards=str(shards), held_out=str(shards)))
     with pytest.raises(InputError, match="must hold at least 64 samples, got 8"):
-        next(held_out_batches(str(shards), batch_size=4, num=64, device=torch.device("cpu")))
+        next(held_out_batches(config, batch_size=4, num=64, device=torch.device("cpu")))

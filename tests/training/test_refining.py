@@ -1,0 +1,152 @@
+"""What RefinementNet is trained on, and by what it is judged."""
+
+import json
+
+import puppets
+import pytest
+import torch
+from torch.utils.data import default_collate
+
+from motion_transfer.errors import InputError
+from motion_transfer.generator.pretrained import load_pretrained
+from motion_transfer.training import refining
+from motion_transfer.training.checkpoints import load_trained
+from motion_transfer.training.commands import export
+from motion_transfer.training.config import DataConfig, LossConfig, ModelConfig, TrainConfig
+from motion_transfer.training.drawings import DrawnFrames, draw_sample, write_drawings
+from motion_transfer.training.train import train, try_batch
+
+HW = puppets.SIZE_HW
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("drawings")
+    found = [
+        d
+        for seed in range(3)
+        for d in draw_sample(puppets.make_sample(seed, frames=2, swing=0.3), noise=0.0)
+    ]
+    write_drawings(path / "000.npz", found)
+    return path
+
+
+@pytest.fixture(scope="module")
+def samples(folder):
+    drawn = DrawnFrames(folder)
+    return default_collate([drawn[k] for k in range(4)])
+
+
+def run_of(folder, tmp_path, **changes) -> TrainConfig:
+    values = {
+        "stage": "refinement", "output": str(tmp_path), "steps": 3, "device": "cpu", "size": HW,
+        "precision": "fp32", "log_every": 1,
+        "data": DataConfig(drawings=str(folder), batch_size=2),
+        "model": ModelConfig(**puppets.SMALL), "loss": LossConfig(rgb=13.0, alpha=3.0),
+    }  # fmt: skip
+    return TrainConfig(**{**values, **changes})
+
+
+def test_crops_show_drawing_and_truth_in_the_same_place(samples) -> None:
+    pair = refining.cut_drawings(samples, size_hw=HW)
+    assert pair.drawn.shape == (4, 5, *HW) and pair.held.max() == 0
+    overlap = (pair.drawn[:, 3:4] * pair.alpha).sum() / pair.alpha.sum()
+    assert overlap > 0.85
+    hips = pair.pose.xy[:, [8, 11]].mean(1).round().long()
+    assert all(pair.alpha[k, 0, y, x] > 0.5 for k, (x, y) in enumerate(hips.tolist()))
+
+
+def test_windows_lie_on_the_person_and_are_repeatable(samples) -> None:
+    first, again = (
+        refining.cut_drawings(samples, size_hw=HW, generator=torch.Generator().manual_seed(1))
+        for _ in range(2)
+    )
+    assert first.drawn.shape[-2:] == (80, 64)
+    for a, b in zip(first[:4], again[:4], strict=True):
+        assert torch.equal(a, b)
+    assert (first.alpha.flatten(1).mean(1) > 0.1).all()
+    other = refining.cut_drawings(samples, size_hw=HW, generator=torch.Generator().manual_seed(2))
+    assert not torch.equal(first.drawn, other.drawn)
+
+
+def test_drawing_and_truth_change_colour_together(samples) -> None:
+    # bug: the network learns to give people back the colour that was taken from them
+    plain = refining.cut_drawings(samples, size_hw=HW)
+    same = {**samples, "rgb": samples["drawn"][:, :3], "alpha": samples["drawn"][:, 3:4]}
+    solid = (samples["drawn"][:, 3:4] == 255).to(torch.uint8)
+    same = {**same, "rgb": same["rgb"] * solid, "alpha": 255 * solid}
+    for seed in range(6):
+        pair = refining.cut_drawings(
+            same, size_hw=HW, generator=torch.Generator().manual_seed(seed)
+        )
+        inside = ((pair.alpha > 0.99) & (pair.drawn[:, 3:4] > 0.99)).float()
+        assert ((pair.rgb - pair.drawn[:, :3]).abs() * inside).max() < 0.03
+    assert plain.backdrop.unique().tolist() == [0.5]
+
+
+def test_another_exposure_is_not_to_be_guessed(samples) -> None:
+    pair = refining.cut_drawings(samples, size_hw=HW)
+    darker = {**samples, "rgb": (samples["rgb"].float() * 0.7).to(torch.uint8)}
+    again = refining.cut_drawings(darker, size_hw=HW)
+    assert (again.rgb - pair.rgb).abs().max() < 0.02
+
+
+def test_terms_are_zero_for_the_truth_and_blind_where_held(samples) -> None:
+    pair = refining.cut_drawings(samples, size_hw=HW)
+    truth = pair.rgb + (1 - pair.alpha) * pair.backdrop
+    exact = refining.Refined(truth, pair.alpha, None)
+    assert all(v == 0 for v in refining.refinement_terms(exact, pair, lambda x: [x]).values())
+    wrong = refining.Refined(truth + 0.1, pair.alpha - 0.2, None)
+    terms = refining.refinement_terms(wrong, pair, lambda x: [x])
+    assert terms["rgb"].item() == pytest.approx(0.1, abs=1e-4)
+    assert terms["alpha"].item() == pytest.approx(0.2, abs=1e-4)
+    assert terms["perceptual"] > 0
+    held = pair._replace(held=torch.ones_like(pair.held))
+    assert all(v == 0 for v in refining.refinement_terms(wrong, held, None).values())
+
+
+def test_the_stage_trains_its_network_alone_and_ships_with_the_flow(folder, tmp_path) -> None:
+    config = run_of(folder, tmp_path)
+    done = train(config)
+    torch.manual_seed(0)
+    start = puppets.small_networks().state_dict()
+    weights = load_trained(done).weights
+    moved = {n.partition(".")[0] for n, t in weights.items() if not torch.equal(t, start[n])}
+    assert moved == {"refinement"}
+    notes = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert {"rgb", "alpha", "total"} <= notes[0].keys() and "flow" not in notes[0]
+    assert (tmp_path / "run" / "sheets" / "0000003.png").is_file()
+    export(done, tmp_path / "w.safetensors")
+    again = load_pretrained(tmp_path / "w.safetensors")
+    assert again.refines and not again.outlines and not again.paints
+    ours = again.networks.refinement.state_dict()
+    assert all(torch.allclose(ours[n], weights[f"refinement.{n}"], atol=2e-3) for n in ours)
+
+
+def test_forty_steps_bring_the_drawing_nearer_to_the_truth(samples, small_networks) -> None:
+    stage = refining.RefinementStage(small_networks, precision="fp32")
+    pair = refining.cut_drawings(samples, size_hw=HW)
+    optimizer = torch.optim.AdamW(stage.networks.refinement.parameters(), 3e-3)
+    before = refining.score(stage, [samples], size_hw=HW)
+    for _ in range(40):
+        terms = refining.refinement_terms(stage(pair), pair, None)
+        optimizer.zero_grad()
+        (13 * terms["rgb"] + 3 * terms["alpha"]).backward()
+        optimizer.step()
+    after = refining.score(stage, [samples], size_hw=HW)
+    assert after["psnr"] > before["psnr"] + 0.3 and after["alpha_iou"] > before["alpha_iou"]
+    assert after["psnr_drawn"] == before["psnr_drawn"]
+
+
+def test_a_first_batch_can_be_tried(folder, tmp_path) -> None:
+    terms = try_batch(run_of(folder, tmp_path))
+    assert terms["total"] == pytest.approx(13 * terms["rgb"] + 3 * terms["alpha"])
+
+
+@pytest.mark.parametrize(
+    ("stage", "data"),
+    [("refinement", {"shards": "x"}), ("flow", {"drawings": "x"})],
+)
+def test_stage_and_data_belong_together(stage, data) -> None:
+    with pytest.raises(InputError, match="belong together, got stage"):
+        TrainConfig(stage=stage, data=DataConfig(**data))
