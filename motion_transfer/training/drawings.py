@@ -75,8 +75,13 @@ def drawings(
         for number, path in enumerate(list_shards(shards))
         if not (output / path.name).exists()
     ]
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        pool.starmap(_draw_shard, jobs, chunksize=1)
+    if workers == 1:
+        for job in jobs:
+            _draw_shard(*job)
+    else:
+        context = multiprocessing.get_context("spawn")
+        with context.Pool(workers, initializer=_use_one_thread) as pool:
+            pool.starmap(_draw_shard, jobs, chunksize=1)
     print(f"{sum(DrawnFrames(output).counts)} drawings -> {output}")
 
 
@@ -124,9 +129,12 @@ def _planes(puppet: ArticulatedGenerator, plan: Plan, frame: int) -> np.ndarray:
     return (maps.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
 
 
-def _draw_shard(source: Path, path: Path, noise: float, seed: int) -> None:
+def _use_one_thread() -> None:
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+
+
+def _draw_shard(source: Path, path: Path, noise: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
     found: list[Drawing] = []
     for sampled in read_shard(source):

@@ -50,7 +50,7 @@ def test_shards_are_drawn_and_read_back(shards, tmp_path, capsys) -> None:
     main(["synth", "drawings", "--shards", str(shards), "--output", str(folder)])
     samples = DrawnFrames(folder)
     assert f"{len(samples)} drawings" in capsys.readouterr().out and len(samples) > 4
-    one = samples[len(samples) - 1]
+    first, one = samples[0], samples[len(samples) - 1]
     assert {n: tuple(t.shape) for n, t in one.items()} == {
         "drawn": (6, *puppets.SIZE_HW), "rgb": (3, *puppets.SIZE_HW),
         "alpha": (1, *puppets.SIZE_HW), "joints": (33, 4),
@@ -59,6 +59,11 @@ def test_shards_are_drawn_and_read_back(shards, tmp_path, capsys) -> None:
     before = [p.stat().st_mtime_ns for p in samples.paths]
     main(["synth", "drawings", "--shards", str(shards), "--output", str(folder)])
     assert [p.stat().st_mtime_ns for p in samples.paths] == before  # goes on where it was
+    samples.paths[0].unlink()
+    other = ["--workers", "2", "--shards", str(shards), "--output", str(folder)]
+    main(["synth", "drawings", *other])  # bug: processes draw with other noise than one
+    again = DrawnFrames(folder)[0]
+    assert all(torch.equal(again[n], first[n]) for n in first)
 
 
 def test_folders_that_are_no_drawings(shards, tmp_path) -> None:
