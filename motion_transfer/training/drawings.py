@@ -66,10 +66,18 @@ def drawings(
     Args:
         shards: folder of rendered samples.
         output: folder for the drawings.
-        noise: the largest share of the tracker's errors.
+        noise: the largest share of the tracker's errors, in [0, 1]; two samples in five have none.
         seed: of those shares.
         workers: processes.
+
+    Raises:
+        FileNotFoundError: there are no shards.
+        InputError: noise or workers are out of range, or a shard has no usable frame.
     """
+    if not 0 <= noise <= 1:
+        raise InputError(f"--noise must be in [0, 1], got {noise}")
+    if workers < 1:
+        raise InputError(f"--workers must be at least 1, got {workers}")
     jobs = [
         (path, output / path.name, noise, seed * 1_000_003 + number)
         for number, path in enumerate(list_shards(shards))
@@ -117,13 +125,11 @@ def _planes(puppet: ArticulatedGenerator, plan: Plan, frame: int) -> np.ndarray:
     """(H, W, 6) uint8, see `PLANES`."""
     height, width = plan.size_hw
     maps = torch.zeros(len(PLANES), height, width)
-    whole, skirt = (
-        puppet.draw(plan, frame, with_flow=True),
-        puppet.draw(plan.only(["skirt"]), frame),
-    )
+    whole = puppet.draw(plan, frame, with_flow=True)
     if whole is not None and whole.visibility is not None:
         shown = torch.cat([whole.rgba, whole.visibility * whole.rgba[3:]])
         maps[:5] = place_map(shown, whole, (0, 0, width, height))
+    skirt = puppet.draw(plan.only(["skirt"]), frame)
     if skirt is not None:
         maps[5] = place_map(skirt.rgba[3], skirt, (0, 0, width, height))
     return (maps.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
@@ -148,7 +154,7 @@ def write_drawings(path: Path, found: list[Drawing]) -> None:
     if not found:
         raise InputError(
             f"{path.name}: the puppet overlaps the truth by less than {LEAST_OVERLAP} in all of "
-            "the shard's frames; lower noise"
+            "the shard's frames; render more samples for each shard, or lower --noise"
         )
     arrays = {name: np.stack([getattr(d, name) for d in found]) for name in _ARRAYS}
     write_arrays(path, {"version": np.int64(_FORMAT_VERSION), **arrays})

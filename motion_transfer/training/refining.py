@@ -5,7 +5,6 @@ Axes: B batch, H W pixels of the crop.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -233,13 +232,10 @@ def score(
         ):
             psnr = metrics.psnr(rgb, _over(pair), mask=_region(pair))
             sums.setdefault(f"psnr{name}", []).extend(psnr.tolist())
-            overlap = metrics.iou(alpha[:, 0] > 0.5, pair.alpha[:, 0] > 0.5)
-            sums.setdefault(f"alpha_iou{name}", []).append(float(overlap.mean()))
+            overlap = metrics.iou(alpha > 0.5, pair.alpha > 0.5)
+            sums.setdefault(f"alpha_iou{name}", []).extend(overlap.tolist())
     stage.train()
-    return {
-        name: sum(v for v in values if math.isfinite(v)) / len(values)
-        for name, values in sums.items()
-    }
+    return {name: sum(values) / len(values) for name, values in sums.items()}
 
 
 def write_sheet(path: Path, pair: Drawn, refined: Refined, *, rows: int = 6) -> None:

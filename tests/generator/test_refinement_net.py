@@ -1,6 +1,5 @@
 """RefinementNet: what it may change, and what not."""
 
-import puppets
 import pytest
 import torch
 
@@ -80,10 +79,3 @@ def test_a_closed_gate_paints_and_alpha_steps() -> None:
     assert rgb.abs().max() == 0 and (alpha == 0.75).all()
     rgb, _ = apply_refinement(rgba, torch.zeros(1, 3, 8, 8), one, 0 * one)
     assert torch.allclose(rgb, rgba[:, :3])
-
-
-def test_it_is_one_of_the_networks() -> None:
-    networks = puppets.small_networks()
-    assert {n for n, _ in networks.named_children()} == {
-        "flow", "parser", "garment", "synthesis", "refinement"
-    }  # fmt: skip

@@ -71,5 +71,15 @@ def test_folders_that_are_no_drawings(shards, tmp_path) -> None:
         DrawnFrames(tmp_path)
     with pytest.raises(InputError, match="must hold drawings of version 1"):
         DrawnFrames(shards)
-    with pytest.raises(InputError, match="lower noise"):
+    with pytest.raises(InputError, match="or lower --noise"):
         write_drawings(tmp_path / "none.npz", [])
+
+
+@pytest.mark.parametrize(("option", "value"), [("--noise", "1.5"), ("--workers", "0")])
+def test_mistakes_are_one_line(shards, tmp_path, capsys, option, value) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(
+            ["synth", "drawings", "--shards", str(shards), "--output", str(tmp_path), option, value]
+        )
+    assert stopped.value.code == 2
+    assert f"{option} must be" in capsys.readouterr().err and not list(tmp_path.iterdir())
