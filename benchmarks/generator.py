@@ -79,7 +79,9 @@ def time_networks(
         "stage", "M parameters", "GFLOP", "ms float32", "ms bfloat16",
         title=f"{preset}: crop {size_hw[0]}x{size_hw[1]}",
     )  # fmt: skip
-    for group, what in (("photo", "once for a photo"), ("frame", "for a frame")):
+    for group, what in (
+        ("photo", "once for a photo"), ("frame", "for a frame"), ("drawing", "for a drawing"),
+    ):  # fmt: skip
         own = {n: c for n, c in cost.items() if n.startswith(group)}
         for name in [n for n in times[torch.float32] if n.startswith(group)]:
             known = own.get(name)
@@ -132,12 +134,12 @@ def time_stages(
             "frame: synthesis": lambda: networks.synthesis(
                 [encoded.appearance], [flow], garment, target.maps
             ),
-            "frame: refinement": lambda: networks.refinement(
+            "drawing: refinement": lambda: networks.refinement(
                 drawn, target.maps, torch.zeros_like(drawn[:, :1])
             ),
         }
         return {
-            name: median_ms(stage, device, repeats) / (batch if name.startswith("frame") else 1)
+            name: median_ms(stage, device, repeats) / (1 if name.startswith("photo") else batch)
             for name, stage in stages.items()
         }
 

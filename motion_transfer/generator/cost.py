@@ -96,7 +96,7 @@ def count_cost(networks: PoseFlowNetworks, size_hw: tuple[int, int] = CROP_HW) -
             gflop(lambda: synthesis([look], flows, dressed, target.maps)),
             False,
         ),
-        "frame: refinement": Cost(
+        "drawing: refinement": Cost(
             sum(p.numel() for p in networks.refinement.parameters()),
             gflop(lambda: networks.refinement(drawn, target.maps, mask)),
             False,

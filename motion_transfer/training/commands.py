@@ -47,7 +47,7 @@ def _show(config: TrainConfig) -> None:
     cost = count_cost(PoseFlowNetworks(**as_tree(config.model)), config.size)
     for name, (parameters, gflop, _) in cost.items():
         print(f"{name:18} {parameters / 1e6:6.2f} M parameters {gflop:7.2f} GFLOP")
-    frame = sum(c.gflop for c in cost.values() if not c.once)
+    frame = sum(c.gflop for n, c in cost.items() if n.startswith("frame"))
     total = sum(c.parameters for c in cost.values())
     print(f"{'all':18} {total / 1e6:6.2f} M parameters {frame:7.2f} GFLOP per frame")
     with torch.random.fork_rng():

@@ -62,7 +62,7 @@ from motion_transfer.training.scores import score
 from motion_transfer.training.sheets import write_sheet
 from motion_transfer.training.stopping import Stopping
 
-Stage = StageNetworks | refining.RefinementStage
+AnyStage = StageNetworks | refining.RefinementStage
 log = logging.getLogger(__name__)
 NUM_HELD_OUT = 64
 
@@ -202,7 +202,7 @@ def try_batch(config: TrainConfig, *, features: Features | None = None) -> dict[
     return {name: float(value) for name, value in terms.items()}
 
 
-def _make_stage(networks: PoseFlowNetworks, config: TrainConfig) -> Stage:
+def _make_stage(networks: PoseFlowNetworks, config: TrainConfig) -> AnyStage:
     if config.stage == "refinement":
         return refining.RefinementStage(networks, precision=config.precision)
     return StageNetworks(networks, stage=config.stage, precision=config.precision)
@@ -210,7 +210,7 @@ def _make_stage(networks: PoseFlowNetworks, config: TrainConfig) -> Stage:
 
 def _look(
     parallel: nn.Module,
-    stage: Stage,
+    stage: AnyStage,
     samples: Tensors,
     config: TrainConfig,
     generator: torch.Generator,
@@ -233,7 +233,8 @@ def _look(
     if isinstance(stage, refining.RefinementStage):
         drawn = refining.cut_drawings(samples, size_hw=config.size, generator=generator)
         refined = parallel(drawn)
-        terms = refining.refinement_terms(refined, drawn, features)
+        wanted = features if config.loss.perceptual > 0 else None
+        terms = refining.refinement_terms(refined, drawn, wanted)
         return [(refined, drawn)], _wanted(terms, config)
     pair, later, motion = _draw_pairs(samples, config, generator)
     keep, real = _draw_modalities(pair, config, generator)
@@ -525,7 +526,7 @@ def _save(
     folder: Path,
     config: TrainConfig,
     step: int,
-    stage: Stage,
+    stage: AnyStage,
     optimizer: torch.optim.Optimizer,
     ema: Ema,
     critic: Critic | None,
@@ -544,7 +545,7 @@ def _save(
 def _restore(
     checkpoint: Path,
     config: TrainConfig,
-    stage: Stage,
+    stage: AnyStage,
     optimizer: torch.optim.Optimizer,
     ema: Ema,
     critic: Critic | None,
@@ -586,7 +587,7 @@ def _hold_out(
     writer: Any,
     step: int,
     config: TrainConfig,
-    stage: Stage,
+    stage: AnyStage,
     ema: Ema,
     device: torch.device,
 ) -> None:
