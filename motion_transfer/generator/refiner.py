@@ -67,10 +67,16 @@ def refine(
     place = Place((start[0], start[1]), scale, (box[3] - box[1], box[2] - box[0]), 0.0)
     large = to_frame(torch.cat([found.painted, found.gate, found.step], 1)[0].float(), place)
     rgb, alpha = apply_refinement(rgba[None], large[None, :3], large[None, 3:4], large[None, 4:])
-    alpha = alpha[0].clamp(0, 1)
+    alpha = _sharpen(alpha, large[None, 4:], scale)[0].clamp(0, 1)
     flow = None if drawn.flow is None else place_map(drawn.flow, drawn, box)
     visibility = place_map(drawn.visibility, drawn, box)
     return Rendition(torch.cat([rgb[0].clamp(0, 1) * alpha, alpha]), flow, visibility, box)
+
+
+def _sharpen(alpha: torch.Tensor, step: torch.Tensor, scale: float) -> torch.Tensor:
+    """An outline that was moved in the crop, as steep in the frame as one that was not."""
+    gain = max(1.0, 1 / scale) - 1
+    return (alpha - 0.5) * (1 + gain * (2 * step.abs()).clamp(max=1)) + 0.5
 
 
 def _grown(box: Box, margin: float, size_hw: tuple[int, int]) -> Box:

@@ -18,14 +18,17 @@ from motion_transfer.generator.canonical import (
     Crop,
     Pose,
     crop_image,
+    crop_points,
     crop_pose,
     fit_crop,
     from_blazepose,
     mirror_pose,
+    picture_positions,
 )
 from motion_transfer.generator.networks import PoseFlowNetworks
 from motion_transfer.generator.pose_maps import draw_pose
 from motion_transfer.generator.refinement_net import Refinement, apply_refinement
+from motion_transfer.generator.warp import sample
 from motion_transfer.training import losses
 from motion_transfer.training.objectives import Features
 from motion_transfer.training.sheets import save_rows
@@ -34,6 +37,7 @@ WINDOW_SHARE = (0.625, 0.6667)
 """Of the crop's height and width that a step looks at: most of the rest is empty."""
 REGION_PX = 4
 """The loss looks so far around the person."""
+_MOVED_PX, _SCALED, _JITTER_PX = 4.0, 0.03, 0.5  # of the second view; the last of its key points
 _SWAPPED, _NEGATIVE = 0.3, 0.2  # probabilities of other colours
 
 
@@ -46,6 +50,8 @@ class Drawn(NamedTuple):
     alpha: (B, 1, H, W) the true matte.
     pose: by which it was drawn.
     backdrop: (B, 3, 1, 1) a colour that both are put over.
+    again: (B/2, 2, H, W) if the second half shows the same as the first one a little moved: where
+        in it, pixels.
     """
 
     drawn: torch.Tensor
@@ -54,6 +60,7 @@ class Drawn(NamedTuple):
     alpha: torch.Tensor
     pose: Pose
     backdrop: torch.Tensor
+    again: torch.Tensor | None = None
 
 
 class Refined(NamedTuple):
@@ -100,6 +107,7 @@ def cut_drawings(
     *,
     size_hw: tuple[int, int],
     generator: torch.Generator | None = None,
+    twice: bool = False,
 ) -> Drawn:
     """Cut a batch of drawings to canonical crops.
 
@@ -108,6 +116,8 @@ def cut_drawings(
         size_hw: of the crop.
         generator: in training, of what is drawn at random: a window of the crop, mirrored or not,
             in other colours, over some backdrop; None: whole crops as they are, over grey.
+        twice: in training, the batch is followed by itself a little moved and scaled, as the next
+            frame would be.
     """
     drawn, alpha = samples["drawn"].float() / 255, samples["alpha"].float() / 255
     maps = torch.cat([drawn, samples["rgb"].float() / 255 * alpha, alpha], 1)
@@ -121,16 +131,47 @@ def cut_drawings(
         height, width = (16 * round(n * s / 16) for n, s in zip(size_hw, WINDOW_SHARE, strict=True))
         size_hw = (height, width)
         crop = Crop(_window_centres(maps, crop.scale, size_hw, generator), crop.scale)
+    again = None
+    if generator is not None and twice:
+        moved = _moved(crop, generator)
+        again = _positions_in(moved, picture_positions(crop, size_hw))
+        maps, pose = _doubled(maps), Pose(*map(_doubled, pose))
+        crop = Crop(*(torch.cat(both) for both in zip(crop, moved, strict=True)))
     planes = crop_image(maps, crop, size_hw)
     drawn, held, rgb, alpha = planes.split([5, 1, 3, 1], 1)
     rgb = _same_exposure(rgb, alpha, drawn)
     backdrop = torch.full_like(rgb[..., :1, :1], 0.5)
     if generator is not None:
-        backdrop = torch.rand(backdrop.shape, generator=generator).to(rgb.device)
-        matrix, offset = _recolouring(len(rgb), generator, rgb.device)
+        looks = [
+            torch.rand(len(joints), 3, 1, 1, generator=generator).to(rgb.device),
+            *_recolouring(len(joints), generator, rgb.device),
+        ]
+        backdrop, matrix, offset = looks if again is None else map(_doubled, looks)
         own = _recolour(drawn[:, :3], drawn[:, 3:4], matrix, offset)
         drawn, rgb = torch.cat([own, drawn[:, 3:]], 1), _recolour(rgb, alpha, matrix, offset)
-    return Drawn(drawn, held, rgb, alpha, crop_pose(pose, crop, size_hw), backdrop)
+    pose = crop_pose(pose, crop, size_hw)
+    if generator is not None and again is not None:
+        first, second = pose.xy.chunk(2)
+        noise = _JITTER_PX * torch.randn(second.shape, generator=generator).to(second)
+        pose = pose._replace(xy=torch.cat([first, second + noise]))
+    return Drawn(drawn, held, rgb, alpha, pose, backdrop, again)
+
+
+def _doubled(x: torch.Tensor) -> torch.Tensor:
+    return torch.cat([x, x])
+
+
+def _moved(crop: Crop, generator: torch.Generator) -> Crop:
+    """The crop as it might lie a frame later."""
+    shift, zoom = torch.rand(len(crop.scale), 3, generator=generator).mul(2).sub(1).split([2, 1], 1)
+    centre = crop.centre + _MOVED_PX * shift.to(crop.centre) / crop.scale[:, None]
+    return Crop(centre, crop.scale * (1 + _SCALED * zoom[:, 0].to(crop.scale)))
+
+
+def _positions_in(crop: Crop, xy: torch.Tensor) -> torch.Tensor:
+    """(B, 2, H, W) crop pixels of picture positions (B, 2, H, W)."""
+    size_hw = (xy.shape[-2], xy.shape[-1])
+    return crop_points(xy.flatten(2).mT, crop, size_hw).mT.unflatten(2, size_hw)
 
 
 def _window_centres(
@@ -184,7 +225,7 @@ def _recolour(
 def refinement_terms(
     refined: Refined, pair: Drawn, features: Features | None
 ) -> dict[str, torch.Tensor]:
-    """Colour over the backdrop, matte, and the distance of features, around the person."""
+    """Colour over the backdrop, matte, distance of features, steadiness, around the person."""
     region = _region(pair)
     truth = _over(pair)
     terms = {
@@ -194,7 +235,25 @@ def refinement_terms(
     if features is not None:
         ours, theirs = ([x.float() for x in features(picture)] for picture in (refined.rgb, truth))
         terms["perceptual"] = metrics.distance_of_features(ours, theirs, mask=region).mean()
+    if pair.again is not None:
+        terms["steady"] = _unsteadiness(refined, pair, region)
     return terms
+
+
+def _unsteadiness(refined: Refined, pair: Drawn, region: torch.Tensor) -> torch.Tensor:
+    """How far what is done to a drawing differs from what is done to the same one moved.
+
+    Eilertsen et al., "Single-frame Regularization for Temporally Stable CNNs" (CVPR 2019).
+    """
+    assert pair.again is not None
+    change = torch.cat([refined.rgb - _plain(pair), refined.alpha - pair.drawn[:, 3:4]], 1)
+    first, second = torch.cat([change, region], 1).chunk(2)
+    second = sample(second, pair.again)
+    return losses.l1(first[:, :4], second[:, :4], first[:, 4:] * second[:, 4:])
+
+
+def _plain(pair: Drawn) -> torch.Tensor:
+    return pair.drawn[:, :3] + (1 - pair.drawn[:, 3:4]) * pair.backdrop
 
 
 def _over(pair: Drawn) -> torch.Tensor:
@@ -225,10 +284,9 @@ def score(
     for batch in samples:
         pair = cut_drawings(batch, size_hw=size_hw)
         refined = stage(pair)
-        plain = pair.drawn[:, :3] + (1 - pair.drawn[:, 3:4]) * pair.backdrop
         for name, rgb, alpha in (
             ("", refined.rgb.clamp(0, 1), refined.alpha),
-            ("_drawn", plain, pair.drawn[:, 3:4]),
+            ("_drawn", _plain(pair), pair.drawn[:, 3:4]),
         ):
             psnr = metrics.psnr(rgb, _over(pair), mask=_region(pair))
             sums.setdefault(f"psnr{name}", []).extend(psnr.tolist())
@@ -243,7 +301,7 @@ def write_sheet(path: Path, pair: Drawn, refined: Refined, *, rows: int = 6) -> 
     found = refined.refinement
     grey = (1, 3, 1, 1)
     columns = [
-        pair.drawn[:, :3] + (1 - pair.drawn[:, 3:4]) * pair.backdrop, refined.rgb, _over(pair),
+        _plain(pair), refined.rgb, _over(pair),
         found.gate.repeat(grey), (0.5 + 0.5 * found.step).repeat(grey), pair.held.repeat(grey),
     ]  # fmt: skip
     save_rows(path, columns, rows)

@@ -231,7 +231,9 @@ def _look(
         without the discriminators'.
     """
     if isinstance(stage, refining.RefinementStage):
-        drawn = refining.cut_drawings(samples, size_hw=config.size, generator=generator)
+        drawn = refining.cut_drawings(
+            samples, size_hw=config.size, generator=generator, twice=config.loss.steady > 0
+        )
         refined = parallel(drawn)
         wanted = features if config.loss.perceptual > 0 else None
         terms = refining.refinement_terms(refined, drawn, wanted)

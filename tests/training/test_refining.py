@@ -9,6 +9,7 @@ from torch.utils.data import default_collate
 
 from motion_transfer.errors import InputError
 from motion_transfer.generator.pretrained import load_pretrained
+from motion_transfer.generator.warp import sample
 from motion_transfer.training import refining
 from motion_transfer.training.checkpoints import load_trained
 from motion_transfer.training.commands import export
@@ -42,7 +43,7 @@ def run_of(folder, tmp_path, **changes) -> TrainConfig:
         "stage": "refinement", "output": str(tmp_path), "steps": 3, "device": "cpu", "size": HW,
         "precision": "fp32", "log_every": 1,
         "data": DataConfig(drawings=str(folder), batch_size=2),
-        "model": ModelConfig(**puppets.SMALL), "loss": LossConfig(rgb=13.0, alpha=3.0),
+        "model": ModelConfig(**puppets.SMALL), "loss": LossConfig(rgb=13.0, alpha=3.0, steady=5.0),
     }  # fmt: skip
     return TrainConfig(**{**values, **changes})
 
@@ -91,6 +92,36 @@ def test_another_exposure_is_not_to_be_guessed(samples) -> None:
     assert (again.rgb - pair.rgb).abs().max() < 0.02
 
 
+def test_the_second_view_is_the_first_one_a_little_moved(samples) -> None:
+    pair = refining.cut_drawings(
+        samples, size_hw=HW, generator=torch.Generator().manual_seed(3), twice=True
+    )
+    assert len(pair.drawn) == len(pair.pose.xy) == 8 and pair.again.shape == (4, 2, 80, 64)
+    first, second = pair.drawn.chunk(2)
+    aligned = (first - sample(second, pair.again)).abs().mean()
+    assert aligned < 0.5 * (first - second).abs().mean()
+    hip = pair.pose.xy[:4, 8].round().long()
+    there = torch.stack([pair.again[k, :, y, x] for k, (x, y) in enumerate(hip.tolist())])
+    assert (there - pair.pose.xy[4:, 8]).abs().max() < 2.5  # half a pixel of noise, rounding
+
+
+def test_steady_is_what_moves_with_the_drawing(samples) -> None:
+    # bug: whatever is done to a drawing counts, so that nothing is done
+    pair = refining.cut_drawings(
+        samples, size_hw=HW, generator=torch.Generator().manual_seed(3), twice=True
+    )
+    plain = pair.drawn[:, :3] + (1 - pair.drawn[:, 3:4]) * pair.backdrop
+
+    def steadiness(change: torch.Tensor) -> float:
+        refined = refining.Refined(plain + change, pair.drawn[:, 3:4], None)
+        return refining.refinement_terms(refined, pair, None)["steady"].item()
+
+    moving = plain.mean(1, keepdim=True)
+    standing = torch.cat([moving[:4], moving[:4]])
+    assert steadiness(torch.full_like(plain, 0.3)) < 1e-3
+    assert steadiness(moving) < 0.4 * steadiness(standing)
+
+
 def test_terms_are_zero_for_the_truth_and_blind_where_held(samples) -> None:
     pair = refining.cut_drawings(samples, size_hw=HW)
     truth = pair.rgb + (1 - pair.alpha) * pair.backdrop
@@ -114,7 +145,7 @@ def test_the_stage_trains_its_network_alone_and_ships_with_the_flow(folder, tmp_
     moved = {n.partition(".")[0] for n, t in weights.items() if not torch.equal(t, start[n])}
     assert moved == {"refinement"}
     notes = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert {"rgb", "alpha", "total"} <= notes[0].keys() and "flow" not in notes[0]
+    assert {"rgb", "alpha", "steady", "total"} <= notes[0].keys() and "flow" not in notes[0]
     assert (tmp_path / "run" / "sheets" / "0000003.png").is_file()
     export(done, tmp_path / "w.safetensors")
     again = load_pretrained(tmp_path / "w.safetensors")
@@ -140,7 +171,9 @@ def test_forty_steps_bring_the_drawing_nearer_to_the_truth(samples, small_networ
 
 def test_a_first_batch_can_be_tried(folder, tmp_path) -> None:
     terms = try_batch(run_of(folder, tmp_path))
-    assert terms["total"] == pytest.approx(13 * terms["rgb"] + 3 * terms["alpha"])
+    assert terms["total"] == pytest.approx(
+        13 * terms["rgb"] + 3 * terms["alpha"] + 5 * terms["steady"]
+    )
 
 
 @pytest.mark.parametrize(
