@@ -6,13 +6,12 @@ Rendered batches go on with the scenes that follow; what a replay buffer held is
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Sampler
 
 from motion_transfer.errors import InputError
 from motion_transfer.synth.dataset import RenderedPairs, ReplayBuffer, make_loader, to_tensors
@@ -21,14 +20,13 @@ from motion_transfer.synth.shards import list_shards, read_shard
 from motion_transfer.training.config import TrainConfig
 from motion_transfer.training.datasets.pictures import PicturePairs
 from motion_transfer.training.drawings import DrawnFrames
+from motion_transfer.training.sample_files import WINDOW, SampleFiles, Tensors
 
 UNUSED = ("uv", "depth")
-_WINDOW = 4  # shards whose samples are mixed
-Tensors = dict[str, torch.Tensor]
 
 
-class ShardSamples(Dataset[Tensors]):
-    """Samples of a folder of shards by number; the last few shards stay in memory.
+class ShardSamples(SampleFiles):
+    """Samples of a folder of shards by number.
 
     Args:
         folder: of ``*.npz`` shards.
@@ -38,26 +36,11 @@ class ShardSamples(Dataset[Tensors]):
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.paths = list_shards(folder)
-        self.counts = []
-        for path in self.paths:
-            with np.load(path, allow_pickle=False) as data:
-                self.counts.append(len(data["name"]))
-        self._starts = np.cumsum([0, *self.counts])
-        self._cache: collections.OrderedDict[int, list[Tensors]] = collections.OrderedDict()
+        super().__init__(list_shards(folder))
 
-    def __len__(self) -> int:
-        return int(self._starts[-1])
-
-    def __getitem__(self, index: int) -> Tensors:
-        shard = int(np.searchsorted(self._starts, index, side="right")) - 1
-        if shard not in self._cache:
-            self._cache[shard] = [_slim(to_tensors(s)) for s in read_shard(self.paths[shard])]
-            if len(self._cache) > _WINDOW + 1:
-                self._cache.popitem(last=False)
-        self._cache.move_to_end(shard)
-        sample = self._cache[shard][index - int(self._starts[shard])]
-        return {n: t.float() if t.dtype == torch.float16 else t for n, t in sample.items()}
+    def read(self, path: Path) -> list[Tensors]:
+        """The samples of a shard."""
+        return [_slim(to_tensors(s)) for s in read_shard(path)]
 
 
 def _slim(sample: Tensors) -> Tensors:
@@ -104,8 +87,8 @@ class ShardOrder(Sampler[int]):
         starts = np.cumsum([0, *self.counts])
         shards = rng.permutation(len(self.counts))
         pieces = []
-        for first in range(0, len(shards), _WINDOW):
-            window = shards[first : first + _WINDOW]
+        for first in range(0, len(shards), WINDOW):
+            window = shards[first : first + WINDOW]
             samples = np.concatenate([np.arange(starts[s], starts[s + 1]) for s in window])
             pieces.append(rng.permutation(samples))
         return np.concatenate(pieces)
@@ -124,7 +107,7 @@ def batches(
         device: where the batches go.
     """
     if not config.data.assets:
-        samples: ShardSamples | PicturePairs | DrawnFrames
+        samples: SampleFiles | PicturePairs
         if config.data.shards:
             samples = ShardSamples(config.data.shards)
         elif config.data.drawings:
@@ -183,7 +166,7 @@ def held_out_batches(
     """
     folder = config.data.held_out
     assert folder is not None
-    samples = DrawnFrames(folder) if config.data.drawings else ShardSamples(folder)
+    samples: SampleFiles = DrawnFrames(folder) if config.data.drawings else ShardSamples(folder)
     if len(samples) < num:
         raise InputError(f"{folder} must hold at least {num} samples, got {len(samples)}")
     for first in range(0, num, batch_size):

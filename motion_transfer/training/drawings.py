@@ -10,7 +10,6 @@ Axes: H W pixels of the picture.
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import multiprocessing
 from collections.abc import Iterator
@@ -19,7 +18,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 
 from motion_transfer.errors import InputError
 from motion_transfer.evaluation.synthetic import make_case
@@ -27,13 +25,13 @@ from motion_transfer.generator.articulated import ArticulatedGenerator, Plan
 from motion_transfer.generator.puppets import place_map
 from motion_transfer.synth.sample import Sample
 from motion_transfer.synth.shards import list_shards, read_shard, write_arrays
+from motion_transfer.training.sample_files import SampleFiles, Tensors
 
 PLANES = ("red", "green", "blue", "alpha", "visible", "skirt")
 """Of a drawing: colour multiplied by alpha, alpha, what of it the photo shows, and the skirt's."""
 LEAST_OVERLAP = 0.7
 _TRACKED_SHARE = 0.6  # of the samples have errors at all
 _FORMAT_VERSION = 1
-_CACHED = 5
 _ARRAYS = ("name", "drawn", "rgb", "alpha", "joints")
 
 
@@ -160,8 +158,8 @@ def write_drawings(path: Path, found: list[Drawing]) -> None:
     write_arrays(path, {"version": np.int64(_FORMAT_VERSION), **arrays})
 
 
-class DrawnFrames(Dataset[dict[str, torch.Tensor]]):
-    """Drawings of a folder by number; the last few files stay in memory.
+class DrawnFrames(SampleFiles):
+    """Drawings of a folder by number.
 
     A sample has ``drawn`` (6, H, W), ``rgb`` (3, H, W) and ``alpha`` (1, H, W) uint8 and
     ``joints`` (33, 4) float32.
@@ -175,39 +173,28 @@ class DrawnFrames(Dataset[dict[str, torch.Tensor]]):
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.paths = sorted(Path(folder).glob("*.npz"))
-        if not self.paths:
+        paths = sorted(Path(folder).glob("*.npz"))
+        if not paths:
             raise FileNotFoundError(
                 f"no drawings (*.npz) in {folder}; make some with 'motion-transfer synth drawings'"
             )
-        self.counts = [len(_read(path, ("name",))["name"]) for path in self.paths]
-        self._starts = np.cumsum([0, *self.counts])
-        self._cache: collections.OrderedDict[int, dict[str, np.ndarray]] = collections.OrderedDict()
+        for path in paths:
+            _check(path)
+        super().__init__(paths)
 
-    def __len__(self) -> int:
-        return int(self._starts[-1])
-
-    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        number = int(np.searchsorted(self._starts, index, side="right")) - 1
-        if number not in self._cache:
-            self._cache[number] = _read(self.paths[number], _ARRAYS[1:])
-            if len(self._cache) > _CACHED:
-                self._cache.popitem(last=False)
-        self._cache.move_to_end(number)
-        arrays, row = self._cache[number], index - int(self._starts[number])
-        return {
-            "drawn": torch.from_numpy(arrays["drawn"][row]).permute(2, 0, 1),
-            "rgb": torch.from_numpy(arrays["rgb"][row]).permute(2, 0, 1),
-            "alpha": torch.from_numpy(arrays["alpha"][row])[None],
-            "joints": torch.from_numpy(arrays["joints"][row]),
-        }
+    def read(self, path: Path) -> list[Tensors]:
+        """The drawings of a file."""
+        with np.load(path, allow_pickle=False) as data:
+            maps = {n: torch.from_numpy(data[n]) for n in ("drawn", "rgb", "alpha", "joints")}
+        maps = {**maps, "drawn": maps["drawn"].movedim(-1, 1), "rgb": maps["rgb"].movedim(-1, 1)}
+        maps["alpha"] = maps["alpha"][:, None]
+        return [{n: t[k] for n, t in maps.items()} for k in range(len(maps["drawn"]))]
 
 
-def _read(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+def _check(path: Path) -> None:
     with np.load(path, allow_pickle=False) as data:
         if "drawn" not in data or int(data["version"]) != _FORMAT_VERSION:
             raise InputError(
                 f"{path} must hold drawings of version {_FORMAT_VERSION}; make them with "
                 "'motion-transfer synth drawings'"
             )
-        return {name: data[name] for name in names}
