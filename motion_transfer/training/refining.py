@@ -17,7 +17,6 @@ from motion_transfer.evaluation import metrics
 from motion_transfer.generator.canonical import (
     Crop,
     Pose,
-    crop_image,
     crop_points,
     crop_pose,
     fit_crop,
@@ -37,7 +36,7 @@ WINDOW_SHARE = (0.625, 0.6667)
 """Of the crop's height and width that a step looks at: most of the rest is empty."""
 REGION_PX = 4
 """The loss looks so far around the person."""
-_MOVED_PX, _SCALED, _JITTER_PX = 4.0, 0.03, 0.5  # of the second view; the last of its key points
+_MOVED_PX, _SCALED, _TURNED, _JITTER_PX = 4.0, 0.03, 0.1, 0.5  # the second view; its key points
 _SWAPPED, _NEGATIVE = 0.3, 0.2  # probabilities of other colours
 
 
@@ -116,8 +115,8 @@ def cut_drawings(
         size_hw: of the crop.
         generator: in training, of what is drawn at random: a window of the crop, mirrored or not,
             in other colours, over some backdrop; None: whole crops as they are, over grey.
-        twice: in training, the batch is followed by itself a little moved and scaled, as the next
-            frame would be.
+        twice: in training, the batch is followed by itself a little moved, scaled and turned, as
+            the next frame would be.
     """
     drawn, alpha = samples["drawn"].float() / 255, samples["alpha"].float() / 255
     maps = torch.cat([drawn, samples["rgb"].float() / 255 * alpha, alpha], 1)
@@ -131,13 +130,17 @@ def cut_drawings(
         height, width = (16 * round(n * s / 16) for n, s in zip(size_hw, WINDOW_SHARE, strict=True))
         size_hw = (height, width)
         crop = Crop(_window_centres(maps, crop.scale, size_hw, generator), crop.scale)
-    again = None
+    positions, again = picture_positions(crop, size_hw), None
     if generator is not None and twice:
-        moved = _moved(crop, generator)
-        again = _positions_in(moved, picture_positions(crop, size_hw))
-        maps, pose = _doubled(maps), Pose(*map(_doubled, pose))
+        moved, angle = _moved(crop, generator)
+        there = _turned(positions.flatten(2).mT, moved.centre, -angle)
+        again = crop_points(there, moved, size_hw).mT.unflatten(2, size_hw)
+        second = _turned(picture_positions(moved, size_hw).flatten(2).mT, moved.centre, angle)
+        positions = torch.cat([positions, second.mT.unflatten(2, size_hw)])
+        xy = torch.cat([pose.xy, _turned(pose.xy, moved.centre, -angle)])
+        maps, pose = _doubled(maps), Pose(xy, _doubled(pose.depth), _doubled(pose.known))
         crop = Crop(*(torch.cat(both) for both in zip(crop, moved, strict=True)))
-    planes = crop_image(maps, crop, size_hw)
+    planes = sample(maps, positions)
     drawn, held, rgb, alpha = planes.split([5, 1, 3, 1], 1)
     rgb = _same_exposure(rgb, alpha, drawn)
     backdrop = torch.full_like(rgb[..., :1, :1], 0.5)
@@ -161,17 +164,18 @@ def _doubled(x: torch.Tensor) -> torch.Tensor:
     return torch.cat([x, x])
 
 
-def _moved(crop: Crop, generator: torch.Generator) -> Crop:
-    """The crop as it might lie a frame later."""
-    shift, zoom = torch.rand(len(crop.scale), 3, generator=generator).mul(2).sub(1).split([2, 1], 1)
-    centre = crop.centre + _MOVED_PX * shift.to(crop.centre) / crop.scale[:, None]
-    return Crop(centre, crop.scale * (1 + _SCALED * zoom[:, 0].to(crop.scale)))
+def _moved(crop: Crop, generator: torch.Generator) -> tuple[Crop, torch.Tensor]:
+    """The crop as it might lie a frame later, and the angle (B,) that it is turned by, radians."""
+    shares = 2 * torch.rand(len(crop.scale), 4, generator=generator).to(crop.centre) - 1
+    centre = crop.centre + _MOVED_PX * shares[:, :2] / crop.scale[:, None]
+    return Crop(centre, crop.scale * (1 + _SCALED * shares[:, 2])), _TURNED * shares[:, 3]
 
 
-def _positions_in(crop: Crop, xy: torch.Tensor) -> torch.Tensor:
-    """(B, 2, H, W) crop pixels of picture positions (B, 2, H, W)."""
-    size_hw = (xy.shape[-2], xy.shape[-1])
-    return crop_points(xy.flatten(2).mT, crop, size_hw).mT.unflatten(2, size_hw)
+def _turned(xy: torch.Tensor, centre: torch.Tensor, angle: torch.Tensor) -> torch.Tensor:
+    """Points (B, N, 2) turned about the centre (B, 2)."""
+    x, y = (xy - centre[:, None]).unbind(-1)
+    cos, sin = angle.cos()[:, None], angle.sin()[:, None]
+    return centre[:, None] + torch.stack([cos * x - sin * y, sin * x + cos * y], -1)
 
 
 def _window_centres(
