@@ -52,6 +52,7 @@ from motion_transfer.generator.motion import (
     Quad,
     dot,
     perpendicular,
+    smoothstep,
     unit,
 )
 from motion_transfer.generator.temporal import blend_carried
@@ -74,6 +75,7 @@ _BODY_NOISE, _HEAD_NOISE = np.radians([10, 1, 10]), np.radians([5, 1, 10])
 # In an ordinary photo, metres nearer to the camera than the bones say.
 NEARER_M = {"head": 0.03, "skirt": 0.08, "thigh": -0.12, "shin": -0.10, "lower_arm": 0.03}
 ARMS_NEARER_M = 0.10
+FACE_M = 0.14  # from between the ears to the chin
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -227,6 +229,7 @@ class ArticulatedGenerator:
         motions = self._motions(
             torch.tensor(joints, dtype=torch.float32),
             torch.tensor(scale / self._metre, dtype=torch.float32),
+            torch.tensor(facing, dtype=torch.float32),
         )
         frames = torch.arange(len(targets))[wanted]
         positions, boxes = {}, {}
@@ -419,8 +422,10 @@ class ArticulatedGenerator:
             carried.append(other.source(present.carry(nodes, other)))
         return blend_carried(own, carried, self.flow_smoothing, 0.03 * self._metre)
 
-    def _motions(self, joints: torch.Tensor, zoom: torch.Tensor) -> dict[str, Motion]:
-        """The layers' maps for target joints (T, 38, 2) of relative size (T,)."""
+    def _motions(
+        self, joints: torch.Tensor, zoom: torch.Tensor, facing: torch.Tensor
+    ) -> dict[str, Motion]:
+        """The layers' maps for target joints (T, 38, 2) of relative size (T,), facing (T,)."""
         torso = _torso_quad(self._joints, joints, zoom)
         motions: dict[str, Motion] = {}
         for name in self.layers:
@@ -431,7 +436,7 @@ class ArticulatedGenerator:
             elif name == "skirt" and self._skirt is not None:
                 motions[name] = _skirt_quad(self._skirt, self._joints, joints, zoom, torso)
             elif name == "head":
-                motions[name] = self._head(joints, zoom, torso)
+                motions[name] = self._head(joints, zoom, facing, torso)
         return motions
 
     def _chain(self, limb: Limb, joints: torch.Tensor, zoom: torch.Tensor) -> Chain:
@@ -452,8 +457,14 @@ class ArticulatedGenerator:
             ends_here=limb.before is not None,
         )  # fmt: skip
 
-    def _head(self, joints: torch.Tensor, zoom: torch.Tensor, torso: Quad) -> Head:
+    def _head(
+        self, joints: torch.Tensor, zoom: torch.Tensor, facing: torch.Tensor, torso: Quad
+    ) -> Head:
+        own = (self._joints[HEAD] - self._joints[NECK]).norm().clamp_min(1.0)
+        shown = (joints[:, HEAD] - joints[:, NECK]).norm(dim=-1) / (zoom * own)
+        bent = smoothstep((0.85 - shown) / 0.35) * smoothstep(3 * facing)
         return Head(
+            bent=bent[:, None, None], radius_px=FACE_M * self._metre,
             centre=joints[:, HEAD, None], up=head_up(joints)[:, None], neck=joints[:, NECK, None],
             zoom=zoom[:, None, None], photo_centre=self._joints[None, HEAD, None],
             photo_up=head_up(self._joints[None])[:, None],

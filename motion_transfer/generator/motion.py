@@ -291,11 +291,15 @@ class Quad:
 class Head:
     """A head is rigid; at the neck it blends into the torso.
 
+    A head that is bent forward hangs before the torso: then the blend keeps off the face.
+
     Args:
         centre: (T, 1, 2) between the ears, target.
         up: (T, 1, 2) unit vector to the crown.
         neck: (T, 1, 2) between the shoulders.
         zoom: (T, 1, 1).
+        bent: (T, 1, 1) 1 for a head that hangs before the torso, 0 for one on a straight neck.
+        radius_px: of the face, photo pixels.
         photo_centre, photo_up: (1, 1, 2).
         torso: what the neck is rooted in.
     """
@@ -304,6 +308,8 @@ class Head:
     up: torch.Tensor
     neck: torch.Tensor
     zoom: torch.Tensor
+    bent: torch.Tensor
+    radius_px: float
     photo_centre: torch.Tensor
     photo_up: torch.Tensor
     torso: Quad | None
@@ -313,7 +319,7 @@ class Head:
         return len(self.centre)
 
     def __getitem__(self, frames: torch.Tensor) -> Self:
-        names = ("centre", "up", "neck", "zoom")
+        names = ("centre", "up", "neck", "zoom", "bent")
         return dataclasses.replace(
             self,
             **{n: getattr(self, n)[frames] for n in names},
@@ -323,7 +329,9 @@ class Head:
     def _share(self, x: torch.Tensor) -> torch.Tensor:
         vector = self.centre - self.neck
         height = dot(x - self.neck, vector) / dot(vector, vector).clamp_min(1.0)
-        return smoothstep(height / 0.75)
+        share = smoothstep(height / 0.75)
+        distance = (x - self.centre).norm(dim=-1, keepdim=True) / (self.zoom * self.radius_px)
+        return torch.maximum(share, self.bent * smoothstep((1.2 - distance) / 0.2))
 
     def _turn(self, v: torch.Tensor, up: torch.Tensor, new_up: torch.Tensor) -> torch.Tensor:
         return dot(v, up) * new_up + dot(v, perpendicular(up)) * perpendicular(new_up)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from puppet import A_POSE, COLOURS, PX, SIZE_HW, draw, pose, poses, raised
-from skeletons import metres
+from skeletons import HEAD_JOINTS, metres
 
 from motion_transfer.generator.articulated import (
     ArticulatedGenerator,
@@ -185,6 +185,19 @@ def test_the_hair_hides_the_face_of_a_back(puppet: Source) -> None:
     drawn = whole(render(replace(source, rgb=rgb), turned))
     green = (drawn[..., 1] > 180) & (drawn[..., 0] < 90)
     assert not green.any()
+
+
+@pytest.mark.parametrize(("turn", "shown"), [(0, True), (180, False)])
+def test_a_head_that_is_bent_forward_hangs_before_the_chest(puppet: Source, turn, shown) -> None:
+    # bug: whatever of the face is lower than the shoulders is cut off
+    person = metres(angles=A_POSE, turn=turn)
+    person[HEAD_JOINTS, 1] += 0.17
+    track = poses([person])
+    frame = whole(render(puppet, track))
+    x, y = middle(track, "left_ear", "right_ear")
+    chin = frame[y : y + round(0.1 * PX), x - 4 : x + 5, :3]
+    is_face = np.abs(chin - COLOURS["head"]).max(-1) < 40
+    assert (is_face.mean() > 0.95) == shown
 
 
 def test_a_skirt_is_not_split_by_striding_legs() -> None:

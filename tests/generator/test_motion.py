@@ -70,7 +70,8 @@ def head() -> Head:
     at = turned(torch.cat([neck, centre])[:, :].reshape(2, 2), torch.linspace(0, 40, FRAMES), SHIFT)
     up = unit(at[:, 1:2] - at[:, 0:1])
     return Head(centre=at[:, 1:2], up=up, neck=at[:, 0:1], zoom=torch.ones(FRAMES, 1, 1),
-                photo_centre=centre[None], photo_up=tensor([0, -1])[None], torso=None)  # fmt: skip
+                bent=torch.zeros(FRAMES, 1, 1), radius_px=30.0, photo_centre=centre[None],
+                photo_up=tensor([0, -1])[None], torso=None)  # fmt: skip
 
 
 def round_trip(motion: Motion, inside: torch.Tensor, tolerance_px: float) -> None:
