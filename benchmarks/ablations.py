@@ -50,7 +50,7 @@ def main() -> None:
         full,
         dataclasses.replace(full, name="without smoothing", smooth=0.0),
     ]
-    for name, path in ablated(find_weights(arguments.weights), folder).items():
+    for name, path in ablated(find_weights("pose-flow", arguments.weights), folder).items():
         generators.append(dataclasses.replace(full, name=name, weights=str(path)))
     for given in arguments.retrained:
         name, equals, path = given.partition("=")

@@ -25,10 +25,11 @@ from motion_transfer.driver import Driver, calibrate_driver
 from motion_transfer.generator.articulated import ArticulatedGenerator, Generator, Source
 from motion_transfer.generator.canonical import Pose
 from motion_transfer.generator.cost import count_cost, some_pose
-from motion_transfer.generator.networks import PoseFlowNetworks
-from motion_transfer.generator.pose_flow import PoseFlowGenerator, fast_precision
+from motion_transfer.generator.networks import PoseFlowNetworks, fast_precision
+from motion_transfer.generator.pose_flow import PoseFlowGenerator
 from motion_transfer.generator.pose_maps import draw_pose, draw_source, propose
-from motion_transfer.generator.pretrained import Pretrained, load_pretrained
+from motion_transfer.generator.pretrained import Pretrained, load_generator
+from motion_transfer.generator.refined import RefinedGenerator
 from motion_transfer.media.photo import read_photo
 from motion_transfer.person.subject import build_subject, locate
 from motion_transfer.pipeline import resolve_device
@@ -176,10 +177,11 @@ def time_generators(source: Path, driving: Path, device: torch.device, num_frame
         "generator", "ms a frame", "frames/s",
         title=f"plan and draw, {photo.size_hw[1]}x{photo.size_hw[0]}",
     )  # fmt: skip
-    shipped = load_pretrained()
+    shipped = load_generator("pose-flow")
     networks = Pretrained(PoseFlowNetworks().eval().requires_grad_(False), "joint")
     made: dict[str, Callable[[], Generator]] = {
-        "articulated": lambda: ArticulatedGenerator(person, device=device)
+        "articulated": lambda: ArticulatedGenerator(person, device=device),
+        "refined": lambda: RefinedGenerator([person], load_generator("refined"), device=device),
     }
     for preset, size_hw in CROPS.items():
         for weights, what in ((shipped, "weights that ship"), (networks, "all, untrained")):

@@ -34,7 +34,7 @@ from motion_transfer.generator.pose_maps import (
     draw_source,
     propose,
 )
-from motion_transfer.generator.pretrained import load_pretrained
+from motion_transfer.generator.pretrained import load_generator
 
 Run = Callable[[], torch.Tensor]
 
@@ -89,7 +89,7 @@ def compare(batch: int, repeats: int) -> Table:
 
 def shipped(batch: int) -> tuple[FlatPoseFlowNet, tuple[torch.Tensor, ...]]:
     """The network that ships, and one batch of its arguments."""
-    network = load_pretrained().networks.flow.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = load_generator("pose-flow").networks.flow.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     source = draw_source(some_pose(), torch.ones(1, 1, *CROP_HW))
     target = draw_pose(some_pose(batch=batch, seed=1))
     candidates = propose(source, target)

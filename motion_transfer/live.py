@@ -58,7 +58,7 @@ class LivePerson:
         matte: `u2net`, or `fast`.
         device: a torch device, "cpu" or "cuda".
         generator: what re-renders the person.
-        weights: of the pose-flow generator; None: those that ship.
+        weights: of a learned generator; None: those that ship.
 
     Raises:
         NoPersonError: nobody was found in the photo.

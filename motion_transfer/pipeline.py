@@ -40,7 +40,7 @@ from motion_transfer.driver import (
 )
 from motion_transfer.errors import InputError, NoPersonError
 from motion_transfer.generator.generators import GeneratorName, make_generator
-from motion_transfer.generator.shipped import find_weights
+from motion_transfer.generator.shipped import SHIPPED, find_weights
 from motion_transfer.media.audio import AudioRange
 from motion_transfer.media.encode import VideoWriter
 from motion_transfer.media.formats import can_be_transparent, can_hold_audio, parse_target
@@ -124,7 +124,7 @@ def transfer(
     travel: float = 1.0,
     scale: float = 1.0,
     shift: tuple[float, float] = (0.0, 0.0),
-    generator: GeneratorName = "articulated",
+    generator: GeneratorName = "refined",
     weights: PathLike | None = None,
     also: Sequence[PathLike] = (),
     matte: Matte = "u2net",
@@ -158,7 +158,7 @@ def transfer(
         scale: size of the person in the picture; 1 is as in the photo.
         shift: the person to the right and down, in shares of the picture's width and height.
         generator: what re-renders the person: `articulated` moves the photo's pixels like a paper
-            puppet, `pose-flow` is learned.
+            puppet, `refined` corrects that with a small network, `pose-flow` is learned.
         weights: file of the learned generator's networks, as `export` writes it; by default the
             one that ships.
         also: another photo of the same person, from the back for instance; may be repeated.
@@ -197,8 +197,8 @@ def transfer(
     inputs = {"source": source, "driving": driving, "joints": joints,
               "background": _picture_of(background),
               **{f"also {number}": path for number, path in enumerate(also, 1)}}  # fmt: skip
-    if generator == "pose-flow":
-        inputs["weights"] = find_weights(weights)
+    if generator in SHIPPED:
+        inputs["weights"] = find_weights(generator, weights)
 
     report("photo", 0, 3)
     driver = Driver.open(driving, start, end, fps, person)
@@ -373,8 +373,10 @@ def _check(
         raise InputError("--background driving needs a driving video, not a pose track")
     if settings["side_by_side"] and is_track(driving):
         raise InputError("--side-by-side needs a driving video, not a pose track")
-    if settings["generator"] != "pose-flow" and settings["weights"]:
-        raise InputError("--weights is for --generator pose-flow; add that, or leave it out")
+    if settings["generator"] not in SHIPPED and settings["weights"]:
+        raise InputError(
+            f"--weights is for --generator {' or '.join(SHIPPED)}; add that, or leave it out"
+        )
     for path in settings["also"]:
         if not Path(path).exists():
             raise FileNotFoundError(f"--also: no such file: {path}")
@@ -401,7 +403,7 @@ def _picture_of(background: str) -> Path | None:
 
 
 def _import_generators() -> None:
-    importlib.import_module("motion_transfer.generator.pose_flow")
+    importlib.import_module("motion_transfer.generator.refined")
 
 
 def _other_photo(path: PathLike, max_side: int, matte: str) -> Subject:

@@ -186,7 +186,11 @@ def test_weights_list(run) -> None:
         (["-o", "out.exe"], "the name must end in"),
         (["-o", "EXISTING"], "already exists; choose another name or --overwrite"),
         (["--generator", "pose-flow", "--weights", "no.st"], "error: --weights: no such file: no"),
-        (["--weights", "GREY"], "error: --weights is for --generator pose-flow"),
+        (
+            ["--generator", "articulated", "--weights", "GREY"],
+            "error: --weights is for --generator refined or pose-flow; add that",
+        ),
+        (["--weights", "GREY"], "grey.png is not a safetensors file"),
         (["--also", "none.png"], "error: --also: no such file: none.png"),
         (["--joints", "none.json"], "error: --joints: no such file: none.json"),
         (["--joints", "LIST"], "list.json must map joint names to [x, y], got list"),

@@ -41,11 +41,12 @@ def test_a_learned_generator_dances_too(person: Path) -> None:
     # bug: it waits for frames to come, or computes as many as for a file
     photo = read_photo(person)
     made = {}
-    for generator in ("articulated", "pose-flow"):
+    for generator in ("articulated", "refined", "pose-flow"):
         live = LivePerson(photo, background="teal", matte="fast", generator=generator)
         frames = dance_frames(CALIBRATION_PICTURES + 6)
         pictures = [live.step(rgb, k / 12) for k, rgb in enumerate(frames)]
         assert [p.state for p in pictures[CALIBRATION_PICTURES:]] == ["dancing"] * 6
         made[generator] = pictures[-1].image.astype(int)
-    apart = np.abs(made["pose-flow"] - made["articulated"]).mean(-1)
-    assert 0 < apart.mean() < 8  # the same person at the same place, drawn otherwise
+    for learned in ("refined", "pose-flow"):
+        apart = np.abs(made[learned] - made["articulated"]).mean(-1)
+        assert 0 < apart.mean() < 8  # the same person at the same place, drawn otherwise

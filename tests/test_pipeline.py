@@ -345,7 +345,7 @@ def test_the_inputs_are_never_overwritten(person: Path, dance: Path, tmp_path: P
         ({"smooth": float("nan")}, "--smooth must lie in 0 to 1, got nan"),
         ({"preset": "best"}, "--preset must be one of fast, hd; got 'best'"),
         ({"matte": "sam"}, "--matte must be one of u2net, fast; got 'sam'"),
-        ({"generator": "gan"}, "--generator must be one of articulated, pose-flow; got 'gan'"),
+        ({"generator": "gan"}, "must be one of refined, articulated, pose-flow; got 'gan'"),
         ({"device": "tpu"}, "--device must be one of auto, cpu, cuda, mps; got 'tpu'"),
         ({"fps": "fast"}, "--fps must be 'source' or a rate from 1 to 240, got 'fast'"),
         ({"person": "tall"}, "--person must be 'largest', a number"),

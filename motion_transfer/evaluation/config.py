@@ -7,8 +7,9 @@ from typing import Literal
 
 from motion_transfer.errors import InputError
 from motion_transfer.evaluation.metrics.published import PUBLISHED
+from motion_transfer.generator.shipped import SHIPPED
 
-Kind = Literal["truth", "still", "articulated", "pose-flow", "frames", "command"]
+Kind = Literal["truth", "still", "refined", "articulated", "pose-flow", "frames", "command"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -17,8 +18,10 @@ class GeneratorConfig:
 
     name: str
     kind: Kind
-    weights: str | None = None  # pose-flow: file that `export` wrote; None: the one that ships
-    smooth: float | None = None  # pose-flow, articulated: of its flow; None: the evaluation's
+    weights: str | None = (
+        None  # of a learned one: file that `export` wrote; None: the one that ships
+    )
+    smooth: float | None = None  # of one of ours: of its flow; None: the evaluation's
     frames: str | None = None  # frames: folder of pictures or video, with {case} in its path
     command: str | None = None  # command: with {photo} {driving} {track} {output}
     timeout_seconds: float = 3600.0  # of a command, for one case
@@ -30,11 +33,13 @@ class GeneratorConfig:
                     f"generator {self.name}: {option} belongs to kind {kind}, and must be given "
                     f"there; kind is {self.kind}"
                 )
-        if self.weights is not None and self.kind != "pose-flow":
-            raise InputError(f"generator {self.name}: weights belong to kind pose-flow")
-        if self.smooth is not None and self.kind not in ("pose-flow", "articulated"):
+        if self.weights is not None and self.kind not in SHIPPED:
             raise InputError(
-                f"generator {self.name}: smooth belongs to kinds pose-flow and articulated"
+                f"generator {self.name}: weights belong to kinds {' and '.join(SHIPPED)}"
+            )
+        if self.smooth is not None and self.kind not in ("articulated", *SHIPPED):
+            raise InputError(
+                f"generator {self.name}: smooth belongs to kinds articulated, {', '.join(SHIPPED)}"
             )
 
 

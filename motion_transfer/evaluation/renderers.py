@@ -13,7 +13,7 @@ import shlex
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import cv2
 import numpy as np
@@ -31,8 +31,9 @@ from motion_transfer.generator.articulated import (
 )
 from motion_transfer.generator.generators import GeneratorName
 from motion_transfer.generator.pose_flow import PoseFlowGenerator
-from motion_transfer.generator.pretrained import load_pretrained
-from motion_transfer.generator.shipped import find_weights
+from motion_transfer.generator.pretrained import load_generator
+from motion_transfer.generator.refined import RefinedGenerator
+from motion_transfer.generator.shipped import SHIPPED, find_weights
 from motion_transfer.media.decode import read_frames
 from motion_transfer.media.encode import VideoWriter
 from motion_transfer.pipeline import resolve_device, transfer
@@ -113,9 +114,10 @@ class OwnRenderer:
                 ArticulatedGenerator, device=device, flow_smoothing=self._smooth
             ),
         }
-        if generator.kind == "pose-flow":
-            pretrained = load_pretrained(generator.weights)
-            makers["pose-flow"] = lambda source: PoseFlowGenerator(
+        learned = {"refined": RefinedGenerator, "pose-flow": PoseFlowGenerator}
+        if generator.kind in learned:
+            pretrained = load_generator(generator.kind, generator.weights)
+            makers[generator.kind] = lambda source: learned[generator.kind](
                 [source], pretrained, device=device, flow_smoothing=self._smooth
             )
         self._make = makers[generator.kind]
@@ -131,14 +133,13 @@ class OwnRenderer:
     def video(self, case: Case, folder: Path) -> Path | None:
         """See `Renderer`; only of cross-reenactment, and only where the options ask for it."""
         clip = case.clip
-        name: GeneratorName = "pose-flow" if self._generator.kind == "pose-flow" else "articulated"
-        baseline = self._generator.kind == "still"
-        if clip is None or clip.photo is None or baseline or not self._config.videos:
+        name = self._generator.kind
+        if clip is None or clip.photo is None or name == "still" or not self._config.videos:
             return None
         folder.mkdir(parents=True, exist_ok=True)
         return transfer(
             clip.photo, clip.driving, folder / "output.mp4", start=clip.start, end=clip.end,
-            smooth=self._smooth, generator=name,
+            smooth=self._smooth, generator=cast(GeneratorName, name),
             weights=self._generator.weights, matte=self._config.matte, device=self._config.device,
             overwrite=True,
         ).output  # fmt: skip
@@ -251,8 +252,8 @@ def make_renderer(generator: GeneratorConfig, config: EvaluateConfig) -> Rendere
 def fingerprint(generator: GeneratorConfig) -> str:
     """Text that changes when results of a generator may change: its options and files."""
     parts: list[Any] = [repr(generator)]
-    if generator.kind == "pose-flow":
-        with find_weights(generator.weights).open("rb") as file:
+    if generator.kind in SHIPPED:
+        with find_weights(generator.kind, generator.weights).open("rb") as file:
             parts.append(hashlib.file_digest(file, "sha256").hexdigest())
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 

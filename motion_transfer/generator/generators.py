@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from motion_transfer.generator.articulated import Generator
     from motion_transfer.person.subject import Subject
 
-GeneratorName = Literal["articulated", "pose-flow"]
+GeneratorName = Literal["refined", "articulated", "pose-flow"]
 
 
 def make_generator(
@@ -29,7 +29,7 @@ def make_generator(
         subjects: the person in each photo.
         device: a torch device, "cpu" or "cuda".
         flow_smoothing: 0 to 1, over time.
-        weights: of pose-flow; None: those that ship.
+        weights: of a learned one; None: those that ship.
         is_live: frames come and go one by one, so none is computed before it is asked for.
 
     Raises:
@@ -38,15 +38,19 @@ def make_generator(
     """
     from motion_transfer.generator.articulated import ArticulatedGenerator, Source
     from motion_transfer.generator.pose_flow import PoseFlowGenerator
-    from motion_transfer.generator.pretrained import load_pretrained
+    from motion_transfer.generator.pretrained import load_generator
     from motion_transfer.generator.puppets import Puppets
+    from motion_transfer.generator.refined import RefinedGenerator
 
     sources = [Source(rgb=s.rgb, alpha=s.alpha, pose=s.pose) for s in subjects]
     if name == "articulated" and len(sources) > 1:
         return Puppets(sources, device=device, flow_smoothing=flow_smoothing)
     if name == "articulated":
         return ArticulatedGenerator(sources[0], device=device, flow_smoothing=flow_smoothing)
+    pretrained = load_generator(name, weights)
+    if name == "refined":
+        return RefinedGenerator(sources, pretrained, device=device, flow_smoothing=flow_smoothing)
     return PoseFlowGenerator(
-        sources, load_pretrained(weights), device=device, flow_smoothing=flow_smoothing,
+        sources, pretrained, device=device, flow_smoothing=flow_smoothing,
         batch_frames=1 if is_live else None,
     )  # fmt: skip

@@ -5,6 +5,7 @@ Axes: B batch, H W pixels of the crop.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -16,6 +17,22 @@ from motion_transfer.generator.pose_flow_net import PoseFlow, PoseFlowNet
 from motion_transfer.generator.pose_maps import PoseMaps, SourceMaps, propose
 from motion_transfer.generator.refinement_net import RefinementNet
 from motion_transfer.generator.synthesis_net import Appearance, Synthesis, SynthesisNet
+
+
+@functools.cache
+def fast_precision(device: str) -> torch.dtype:
+    """What the networks compute in: bfloat16 where the hardware is made for it, else float32.
+
+    Args:
+        device: type of it. On CPUs bfloat16 pays where there are instructions for its products
+            (AMX, AVX-512 BF16); elsewhere it is emulated, and slower than float32.
+    """
+    if device == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    known = torch.cpu.get_capabilities()
+    if device == "cpu" and (known.get("amx_bf16") or known.get("avx512_bf16")):
+        return torch.bfloat16
+    return torch.float32
 
 
 class EncodedSource(NamedTuple):

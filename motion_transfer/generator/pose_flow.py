@@ -5,7 +5,7 @@ frames at once; flow, visibility and outline are smoothed along the target's mot
 is pasted back at the photo's resolution, where what the photo shows is copied, not painted. What no
 photo shows is painted by SynthesisNet, or, with weights that hold a trained flow only, by the
 articulated puppet, which then shows people from the side and from behind too, and draws head, arms,
-lower legs and shoes. RefinementNet, where it is trained, corrects what they draw together.
+lower legs and shoes.
 
 Axes: T frames of a block, B frames that are computed at once, S photos of one person, K parts,
 H W pixels of the crop, h w pixels of a box in the frame.
@@ -14,7 +14,6 @@ H W pixels of the crop, h w pixels of a box in the frame.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -31,13 +30,10 @@ from motion_transfer.generator.canonical import (
     TORSO_PX,
     Crop,
     Pose,
-    body_size,
     crop_image,
     crop_pose,
     fit_crop,
-    from_blazepose,
     pose_at,
-    steady_crops,
 )
 from motion_transfer.generator.flow_track import (
     FLOW_RADIUS,
@@ -45,8 +41,15 @@ from motion_transfer.generator.flow_track import (
     smooth_flows,
     split_frames,
 )
+from motion_transfer.generator.framing import (
+    CROP_RADIUS,
+    Framing,
+    frame_track,
+    pose_of,
+    torso_metres,
+)
 from motion_transfer.generator.limbs import NAMES
-from motion_transfer.generator.networks import EncodedSource
+from motion_transfer.generator.networks import EncodedSource, fast_precision
 from motion_transfer.generator.parts import (
     PART_NAMES,
     Skeleton,
@@ -75,14 +78,10 @@ from motion_transfer.generator.puppets import (
     mix_renditions,
     place_map,
 )
-from motion_transfer.generator.refiner import refine
 from motion_transfer.generator.warp import pixel_grid
 from motion_transfer.generator.working import Layer
-from motion_transfer.pose.retarget import px_per_metre
 from motion_transfer.pose.track import PoseTrack
 
-CROP_RADIUS, CROP_SIGMA = 4, 2.0
-"""Frames on either side over which the crop glides."""
 AGREE_TORSO = 0.1
 """Neighbouring places in the photo that are further apart belong to different limbs."""
 LEG_REACH = 2.5
@@ -114,10 +113,7 @@ class Plan:
     """A block of frames. The networks run when a frame is drawn, a few frames at once.
 
     Args:
-        poses: (T,) in crop pixels.
-        torso_px: (T,) the torso's length in crop pixels, from the photo's by the track's scale: as
-            steady as that, so that the head does not breathe.
-        crops: (T,) of them.
+        framing: (T,) poses in crops.
         present: (T,) whether anything of the person can be seen.
         first: the first wanted frame.
         num: of wanted frames.
@@ -127,9 +123,7 @@ class Plan:
         drawn: the last frames, by frame.
     """
 
-    poses: Pose
-    torso_px: torch.Tensor
-    crops: Crop
+    framing: Framing
     present: list[bool]
     first: int
     num: int
@@ -153,22 +147,6 @@ class _Photo(NamedTuple):
     encoded: EncodedSource
     crop: Crop
     owners: torch.Tensor
-
-
-@functools.cache
-def fast_precision(device: str) -> torch.dtype:
-    """What the networks compute in: bfloat16 where the hardware is made for it, else float32.
-
-    Args:
-        device: type of it. On CPUs bfloat16 pays where there are instructions for its products
-            (AMX, AVX-512 BF16); elsewhere it is emulated, and slower than float32.
-    """
-    if device == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    known = torch.cpu.get_capabilities()
-    if device == "cpu" and (known.get("amx_bf16") or known.get("avx512_bf16")):
-        return torch.bfloat16
-    return torch.float32
 
 
 class PoseFlowGenerator:
@@ -202,11 +180,8 @@ class PoseFlowGenerator:
         self._precision = fast_precision(self.device.type)
         networks = pretrained.networks.to(self.device, self._precision)
         self._networks = networks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        first = sources[0].pose
-        size = body_size(_pose(first, first.confidence))
-        self._torso_metres = float(size[0]) / float(px_per_metre(first)[0])
+        self._torso_metres = torso_metres(sources[0].pose)
         self._outlines, self._paints = pretrained.outlines, pretrained.paints
-        self._refines = pretrained.refines
         self._puppets = Puppets(sources, device=device, flow_smoothing=flow_smoothing)
         cut = self._puppets.layers
         self._photos = [self._encode(*each) for each in zip(sources, cut, strict=True)]
@@ -219,18 +194,11 @@ class PoseFlowGenerator:
         self, targets: PoseTrack, wanted: slice, state: Sequence[PuppetState] | None = None
     ) -> tuple[Plan, list[PuppetState]]:
         """See `Generator`; joints of confidence 0 are those that the person does not have."""
-        pose = _pose(targets, targets.confidence > 0)
-        torso_px = self._torso_metres * torch.from_numpy(px_per_metre(targets)).float()
-        crops = steady_crops(
-            fit_crop(pose, targets.size_hw, size_hw=self.crop_hw, torso_px=torso_px),
-            radius=CROP_RADIUS, sigma=CROP_SIGMA,
-        )  # fmt: skip
+        framing = frame_track(targets, self._torso_metres, self.crop_hw, device=self.device)
         puppets, states = self._puppets.plan(targets, wanted, state)
         plan = Plan(
-            poses=Pose(*(t.to(self.device) for t in crop_pose(pose, crops, self.crop_hw))),
-            torso_px=(torso_px * crops.scale).to(self.device),
-            crops=crops,
-            present=(pose.known.amax(1) > 0).tolist(),
+            framing=framing,
+            present=(framing.poses.known.amax(1) > 0).tolist(),
             first=wanted.start,
             num=wanted.stop - wanted.start,
             size_hw=targets.size_hw,
@@ -241,21 +209,6 @@ class PoseFlowGenerator:
     @torch.inference_mode()
     def draw(self, plan: Plan, frame: int, *, with_flow: bool = False) -> Rendition | None:
         """See `Generator`. Flow and visibility are those of the first photo."""
-        drawn = self._draw(plan, frame, with_flow or self._refines)
-        if drawn is None or not self._refines:
-            return drawn
-        at = torch.tensor([plan.first + frame])
-        with self._autocast():
-            return refine(
-                self._networks.refinement,
-                drawn if with_flow else drawn._replace(flow=None),
-                self._puppets.draw_skirt(plan.puppets, frame),
-                pose=pose_at(plan.poses, at), torso_px=plan.torso_px[at],
-                crop=_crop_of(plan.crops, int(at)), crop_hw=self.crop_hw, size_hw=plan.size_hw,
-            )  # fmt: skip
-
-    def _draw(self, plan: Plan, frame: int, with_flow: bool) -> Rendition | None:
-        """A frame before RefinementNet."""
         if not plan.present[plan.first + frame]:
             return None
         if self._paints:
@@ -266,7 +219,7 @@ class PoseFlowGenerator:
         if ours is None or puppet is None:
             return ours or puppet
         box = around(puppet, ours)
-        place = self._place(_crop_of(plan.crops, plan.first + frame), box)
+        place = self._place(plan.framing.crop(plan.first + frame), box)
         theirs = to_frame(self._drawn(plan, frame).kept[None], place, 0.5)[0]
         ours_share = share * (1 - theirs)
         kept = self._puppets.draw_kept(plan.puppets, frame)
@@ -284,10 +237,10 @@ class PoseFlowGenerator:
         """What the networks make of a frame, over the puppet if they do not paint."""
         at = plan.first + frame
         drawn = self._drawn(plan, frame)
-        box = _box(drawn.maps[0], _crop_of(plan.crops, at), plan.size_hw)
+        box = _box(drawn.maps[0], plan.framing.crop(at), plan.size_hw)
         if box is None:
             return None
-        place = self._place(_crop_of(plan.crops, at), box)
+        place = self._place(plan.framing.crop(at), box)
         painted = self._painted(drawn, puppet, box, place)
         paste = self._paste_cpu if self.device.type == "cpu" else self._paste_device
         canvas, where = paste(drawn, painted, place, with_flow)
@@ -300,7 +253,7 @@ class PoseFlowGenerator:
     @torch.inference_mode()
     def _encode(self, source: Source, layers: dict[str, Layer]) -> _Photo:
         """Compute all of a photo that does not depend on the target."""
-        pose = _pose(source.pose, source.pose.confidence)
+        pose = pose_of(source.pose, source.pose.confidence)
         crop = fit_crop(pose, source.alpha.shape[:2], size_hw=self.crop_hw)
         picture = np.dstack([source.rgb, np.round(source.alpha * 255).astype(np.uint8)])
         pixels = _crop_picture(picture, crop, self.crop_hw).to(self.device)
@@ -331,7 +284,7 @@ class PoseFlowGenerator:
 
     def _draw_batch(self, plan: Plan, frames: list[int]) -> list[Drawn]:
         at = [plan.first + f for f in frames]
-        last, radius = len(plan.crops.scale) - 1, self._flow_radius
+        last, radius = len(plan.framing.crops.scale) - 1, self._flow_radius
         needed = range(max(0, at[0] - radius), min(last, at[-1] + radius) + 1)
         for old in [f for f in plan.looked if f not in needed]:
             del plan.looked[old]
@@ -339,13 +292,13 @@ class PoseFlowGenerator:
         for start in range(0, len(missing), self.batch_frames):
             self._look(plan, missing[start : start + self.batch_frames])
         padded = torch.tensor(_padded(at, self.batch_frames))
-        pose = pose_at(plan.poses, padded)
+        pose = pose_at(plan.framing.poses, padded)
         flows = smooth_flows(
-            plan.looked, padded, plan.poses, plan.torso_px,
+            plan.looked, padded, plan.framing.poses, plan.framing.torso_px,
             strength=self.flow_smoothing, crop_hw=self.crop_hw,
         )  # fmt: skip
-        alpha, gate, painted = self._synthesise(flows, pose, plan.torso_px[padded])
-        bones = skeleton(pose, plan.torso_px[padded])
+        alpha, gate, painted = self._synthesise(flows, pose, plan.framing.torso_px[padded])
+        bones = skeleton(pose, plan.framing.torso_px[padded])
         nodes, shown = self._nodes(plan, padded, flows, bones)
         alpha = alpha - double(_strayed(shown, bones, self.crop_hw))
         maps = torch.cat([alpha, gate], 1).float()
@@ -364,10 +317,10 @@ class PoseFlowGenerator:
     def _look(self, plan: Plan, frames: list[int]) -> None:
         """Run PoseFlowNet on some frames."""
         padded = torch.tensor(_padded(frames, self.batch_frames))
-        pose = pose_at(plan.poses, padded)
+        pose = pose_at(plan.framing.poses, padded)
         found = []
         with self._autocast():
-            target = draw_pose(pose, full_hw=self.crop_hw, torso_px=plan.torso_px[padded])
+            target = draw_pose(pose, full_hw=self.crop_hw, torso_px=plan.framing.torso_px[padded])
             for photo in self._photos:
                 candidates = propose(photo.encoded.maps, target)
                 flow = self._networks.flow(photo.encoded.flow_features, target, candidates)
@@ -404,7 +357,7 @@ class PoseFlowGenerator:
         Also (B, H/2, W/2) whose pixels the first photo has there.
         """
         height, width = self.crop_hw
-        scale = plan.crops.scale[frames].to(self.device)
+        scale = plan.framing.crops.scale[frames].to(self.device)
         places, slopes, layers, owners = [], [], [], []
         for s, (photo, flow) in enumerate(zip(self._photos, flows, strict=True)):
             half = flow.finest.flow
@@ -516,14 +469,6 @@ class PoseFlowGenerator:
         return paste_torch(drawn.maps, drawn.nodes, self._pixels, self._boxes, painted, place)
 
 
-def _pose(track: PoseTrack, confidence: np.ndarray) -> Pose:
-    """A track's poses in picture pixels."""
-    return from_blazepose(
-        torch.from_numpy(track.xy), torch.from_numpy(track.depth),
-        torch.from_numpy(confidence.astype(np.float32)),
-    )  # fmt: skip
-
-
 def _shown(facing: float) -> float:
     """Share of the learned picture, where the puppet paints: sides and backs are the puppet's.
 
@@ -559,10 +504,6 @@ def _look_up_nearest(labels: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
     x = at[:, 0].round().long().clamp(0, width - 1)
     y = at[:, 1].round().long().clamp(0, height - 1)
     return labels[y, x]
-
-
-def _crop_of(crops: Crop, frame: int) -> Crop:
-    return Crop(crops.centre[frame : frame + 1], crops.scale[frame : frame + 1])
 
 
 def _padded(frames: list[int], count: int) -> list[int]:

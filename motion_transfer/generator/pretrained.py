@@ -17,13 +17,14 @@ from motion_transfer.generator.shipped import find_weights
 
 FORMAT = "motion-transfer pose-flow 1"
 TRAINED_BY = {
-    "flow": ("flow",), "refinement": ("flow", "refinement"),
+    "flow": ("flow",), "refinement": ("refinement",),
     "garment": ("flow", "parser", "garment"),
     "synthesis": ("flow", "parser", "garment", "synthesis"),
     "joint": ("flow", "parser", "garment", "synthesis"),
 }  # fmt: skip
 """Networks that a file holds, by the last stage of training."""
 STAGES = tuple(TRAINED_BY)
+_NEEDED = {"refined": "refinement", "pose-flow": "flow"}  # by the generators, at least
 
 
 class Pretrained(NamedTuple):
@@ -45,11 +46,6 @@ class Pretrained(NamedTuple):
     def paints(self) -> bool:
         """Whether SynthesisNet has been trained, and GarmentNet with it."""
         return "synthesis" in TRAINED_BY[self.stage]
-
-    @property
-    def refines(self) -> bool:
-        """Whether RefinementNet has been trained."""
-        return "refinement" in TRAINED_BY[self.stage]
 
 
 def save_networks(
@@ -92,17 +88,39 @@ def save_networks(
     os.replace(temporary, path)
 
 
-def load_pretrained(path: str | os.PathLike[str] | None = None) -> Pretrained:
-    """Networks, ready for inference, and their stage.
+def load_generator(generator: str, path: str | os.PathLike[str] | None = None) -> Pretrained:
+    """Networks of a learned generator.
 
     Args:
+        generator: its name.
         path: of a file that `save_networks` wrote; None: the one that ships.
 
     Raises:
         FileNotFoundError: there is no such file.
-        WeightsError: it is not a weights file of this version, or none ships.
+        WeightsError: it is not a weights file of this version or generator, or none ships.
     """
-    path = find_weights(path)
+    path = find_weights(generator, path)
+    found = load_pretrained(path)
+    if _NEEDED[generator] not in TRAINED_BY[found.stage]:
+        raise WeightsError(
+            f"--weights: {path} must be of a stage that trains {_NEEDED[generator]} for "
+            f"--generator {generator}, got stage {found.stage}"
+        )
+    return found
+
+
+def load_pretrained(path: str | os.PathLike[str]) -> Pretrained:
+    """Networks, ready for inference, and their stage.
+
+    Args:
+        path: of a file that `save_networks` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        WeightsError: it is not a weights file of this version.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no such weights file: {path}")
     try:
         with safe_open(path, "pt") as file:
             header = file.metadata() or {}

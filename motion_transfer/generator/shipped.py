@@ -1,4 +1,4 @@
-"""Where the learned generator's weights lie; importing this does not import torch."""
+"""Where the learned generators' weights lie; importing this does not import torch."""
 
 from __future__ import annotations
 
@@ -7,13 +7,19 @@ from pathlib import Path
 
 from motion_transfer.errors import WeightsError
 
-SHIPPED = Path(__file__).parent / "weights" / "pose_flow.safetensors"
+_FOLDER = Path(__file__).parent / "weights"
+SHIPPED = {
+    "refined": _FOLDER / "refinement.safetensors",
+    "pose-flow": _FOLDER / "pose_flow.safetensors",
+}
+"""Of the generators that are learned, by name."""
 
 
-def find_weights(path: str | os.PathLike[str] | None = None) -> Path:
+def find_weights(generator: str, path: str | os.PathLike[str] | None = None) -> Path:
     """The weights file to use.
 
     Args:
+        generator: which of `SHIPPED`.
         path: a file; None: the one that ships.
 
     Raises:
@@ -21,12 +27,12 @@ def find_weights(path: str | os.PathLike[str] | None = None) -> Path:
         WeightsError: none ships.
     """
     if path is None:
-        if not SHIPPED.is_file():
+        if not SHIPPED[generator].is_file():
             raise WeightsError(
-                "--generator pose-flow: no weights ship with this version; "
+                f"--generator {generator}: no weights ship with this version; "
                 "train some and give them as --weights FILE"
             )
-        return SHIPPED
+        return SHIPPED[generator]
     if not Path(path).is_file():
         raise FileNotFoundError(
             f"--weights: no such file: {path}; make one with 'motion-transfer export RUN FILE'"

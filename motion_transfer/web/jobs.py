@@ -37,7 +37,7 @@ LANES = {
     "inspect": "look",
 }  # fmt: skip
 PRELOAD = {
-    "render": ("motion_transfer.pipeline", "motion_transfer.generator.articulated"),
+    "render": ("motion_transfer.pipeline", "motion_transfer.generator.refined"),
     "look": ("motion_transfer.preview",),
 }
 LISTED = ("animate", "track")  # kinds that count against limits and that a user sees

@@ -57,7 +57,7 @@ class ServeOptions:
         workers: renders at a time.
         device: where to compute.
         generator: what re-renders the person.
-        generator_weights: of the pose-flow generator, as `transfer --weights` takes them.
+        generator_weights: of a learned generator, as `transfer --weights` takes them.
         limits: what is accepted.
     """
 
@@ -68,7 +68,7 @@ class ServeOptions:
     folder: Path | None = None
     workers: int = 1
     device: Device = "auto"
-    generator: GeneratorName = "articulated"
+    generator: GeneratorName = "refined"
     generator_weights: Path | None = None
     limits: Annotated[Limits, tyro.conf.arg(name="")] = Limits()  # noqa: RUF009 - frozen
 

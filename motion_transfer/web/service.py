@@ -34,7 +34,7 @@ class Service:
         metrics: Metrics,
         *,
         device: str = "auto",
-        generator: str = "articulated",
+        generator: str = "refined",
         weights: Path | None = None,
     ) -> None:
         self.store = store

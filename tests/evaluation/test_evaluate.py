@@ -238,14 +238,15 @@ def test_frames_that_a_result_lacks_are_counted(copied, shards, tmp_path, networ
     assert "flicker" not in read_json(run)["protocols"]["synthetic"]["means"]
 
 
-def test_the_learned_generator_and_its_weights(shards, tmp_path, networks):
+@pytest.mark.parametrize(("kind", "stage"), [("pose-flow", "flow"), ("refined", "refinement")])
+def test_a_learned_generator_and_its_weights(shards, tmp_path, networks, kind, stage):
     weights = tmp_path / "w.safetensors"
 
     def save() -> None:
         small = puppets.small_networks()
-        save_networks(weights, small.state_dict(), model=dict(puppets.SMALL), stage="flow")
+        save_networks(weights, small.state_dict(), model=dict(puppets.SMALL), stage=stage)
 
-    learned = GeneratorConfig(name="learned", kind="pose-flow", weights=str(weights))
+    learned = GeneratorConfig(name="learned", kind=kind, weights=str(weights))
     config = EvaluateConfig(
         name="learned", output=str(tmp_path), generators=(learned,), reference="learned",
         synthetic=SyntheticConfig(shards=str(shards), num=1, pose="exact"), faces=False,

@@ -9,6 +9,7 @@ from motion_transfer.generator.articulated import ArticulatedGenerator
 from motion_transfer.generator.generators import make_generator
 from motion_transfer.generator.pose_flow import PoseFlowGenerator
 from motion_transfer.generator.puppets import Puppets
+from motion_transfer.generator.refined import RefinedGenerator
 
 
 @pytest.mark.parametrize(
@@ -17,6 +18,7 @@ from motion_transfer.generator.puppets import Puppets
         ("articulated", 1, ArticulatedGenerator),
         ("articulated", 2, Puppets),  # bug: the default generator ignores a photo from behind
         ("pose-flow", 1, PoseFlowGenerator),
+        ("refined", 2, RefinedGenerator),
     ],
 )
 def test_the_named_one_is_made(name, num_photos: int, kind: type) -> None:

@@ -8,7 +8,12 @@ from safetensors.torch import save_file
 
 from motion_transfer.errors import WeightsError
 from motion_transfer.generator import shipped
-from motion_transfer.generator.pretrained import FORMAT, load_pretrained, save_networks
+from motion_transfer.generator.pretrained import (
+    FORMAT,
+    load_generator,
+    load_pretrained,
+    save_networks,
+)
 
 
 def test_networks_read_back(tmp_path) -> None:
@@ -38,6 +43,8 @@ def test_untrained_networks_take_no_room(tmp_path) -> None:
 
 def test_files_that_are_not_weights(tmp_path) -> None:
     with pytest.raises(FileNotFoundError, match=r"--weights: no such file: .*none; make one with"):
+        load_generator("refined", tmp_path / "none")
+    with pytest.raises(FileNotFoundError, match=r"no such weights file: .*none"):
         load_pretrained(tmp_path / "none")
     (tmp_path / "text").write_text("pickle")
     with pytest.raises(WeightsError, match="is not a safetensors file"):
@@ -66,6 +73,15 @@ def test_weights_of_other_networks(tmp_path) -> None:
 
 def test_none_ship(monkeypatch, tmp_path) -> None:
     # bug: the user is told of a path, not of what to do
-    monkeypatch.setattr(shipped, "SHIPPED", tmp_path / "none")
-    with pytest.raises(WeightsError, match="give them as --weights FILE"):
-        load_pretrained()
+    monkeypatch.setitem(shipped.SHIPPED, "refined", tmp_path / "none")
+    with pytest.raises(WeightsError, match=r"--generator refined: .* give them as --weights FILE"):
+        load_generator("refined")
+
+
+def test_weights_of_another_generator(tmp_path) -> None:
+    # bug: an untrained network draws the person
+    weights = puppets.small_networks().state_dict()
+    save_networks(tmp_path / "flow", weights, model=puppets.SMALL, stage="flow")
+    assert load_generator("pose-flow", tmp_path / "flow").stage == "flow"
+    with pytest.raises(WeightsError, match="trains refinement for --generator refined, got stage"):
+        load_generator("refined", tmp_path / "flow")

@@ -1,0 +1,315 @@
+"""The generator by default: the articulated warp, corrected by RefinementNet.
+
+The network looks at the drawing in a canonical crop; what it finds is applied at the frame's
+resolution, and where its gate stays open every pixel of the drawing is kept.
+
+Axes: T frames of a block, C channels, h w pixels of a box in the frame, H W pixels of a window in
+the crop.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numba
+import numpy as np
+import torch
+from torch.nn import functional
+
+from motion_transfer.generator.articulated import PuppetState, Rendition, Source
+from motion_transfer.generator.canonical import CROP_HW, Crop, Pose, crop_image, pose_at
+from motion_transfer.generator.framing import CROP_RADIUS, Framing, frame_track, torso_metres
+from motion_transfer.generator.networks import fast_precision
+from motion_transfer.generator.paste import Place, to_frame
+from motion_transfer.generator.pose_maps import draw_pose
+from motion_transfer.generator.pretrained import Pretrained
+from motion_transfer.generator.puppets import Box, PuppetPlan, Puppets, place_map
+from motion_transfer.generator.refinement_net import RefinementNet, apply_refinement
+from motion_transfer.pose.track import PoseTrack
+
+MARGIN_PX = 6
+"""An outline may grow by so much, crop pixels."""
+_GRID_PX = 16  # windows start at multiples of it, so that the network's grid does not jump
+
+
+class Plan(NamedTuple):
+    """A block of frames.
+
+    puppets: their plan.
+    framing: of all frames that were given.
+    first: the first wanted frame of those.
+    size_hw: of the target frame.
+    """
+
+    puppets: PuppetPlan
+    framing: Framing
+    first: int
+    size_hw: tuple[int, int]
+
+
+class RefinedGenerator:
+    """See the file's first lines.
+
+    Args:
+        sources: photos of one person; the first is the one whose place the person takes.
+        pretrained: with a trained RefinementNet.
+        device: where everything is computed.
+        flow_smoothing: 0 to 1, of the puppet's flow over time.
+        crop_hw: size of the crop that the network sees.
+    """
+
+    margin_frames = max(Puppets.margin_frames, CROP_RADIUS)
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        pretrained: Pretrained,
+        *,
+        device: torch.device | str = "cpu",
+        flow_smoothing: float = 0.5,
+        crop_hw: tuple[int, int] = CROP_HW,
+    ) -> None:
+        self.device = torch.device(device)
+        self.crop_hw = crop_hw
+        self._precision = fast_precision(self.device.type)
+        network = pretrained.networks.refinement.to(self.device, self._precision)
+        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._torso_metres = torso_metres(sources[0].pose)
+        self._puppets = Puppets(sources, device=device, flow_smoothing=flow_smoothing)
+
+    def plan(
+        self, targets: PoseTrack, wanted: slice, state: Sequence[PuppetState] | None = None
+    ) -> tuple[Plan, list[PuppetState]]:
+        """See `Generator`."""
+        puppets, states = self._puppets.plan(targets, wanted, state)
+        framing = frame_track(targets, self._torso_metres, self.crop_hw, device=self.device)
+        return Plan(puppets, framing, wanted.start, targets.size_hw), states
+
+    @torch.inference_mode()
+    def draw(self, plan: Plan, frame: int, *, with_flow: bool = False) -> Rendition | None:
+        """See `Generator`. Flow and visibility are those of the first photo's puppet."""
+        drawn = self._puppets.draw(plan.puppets, frame, with_flow=True)
+        if drawn is None:
+            return None
+        at = torch.tensor([plan.first + frame])
+        lower = self._precision != torch.float32
+        with torch.autocast(self.device.type, dtype=self._precision, enabled=lower):
+            return refine(
+                self._network,
+                drawn if with_flow else drawn._replace(flow=None),
+                self._puppets.draw_skirt(plan.puppets, frame),
+                pose=pose_at(plan.framing.poses, at), torso_px=plan.framing.torso_px[at],
+                crop=plan.framing.crop(int(at)), crop_hw=self.crop_hw, size_hw=plan.size_hw,
+            )  # fmt: skip
+
+
+def refine(
+    network: RefinementNet,
+    drawn: Rendition,
+    skirt: Rendition | None,
+    *,
+    pose: Pose,
+    torso_px: torch.Tensor,
+    crop: Crop,
+    crop_hw: tuple[int, int],
+    size_hw: tuple[int, int],
+) -> Rendition:
+    """A drawn frame, refined.
+
+    Args:
+        network: trained.
+        drawn: with its visibility.
+        skirt: the skirt alone, if the person wears one.
+        pose: (1,) the frame's, in crop pixels.
+        torso_px: (1,) see `pose_maps.draw_pose`.
+        crop: (1,) where the crop lies in the frame.
+        crop_hw: its size.
+        size_hw: of the frame.
+    """
+    assert drawn.visibility is not None
+    scale = float(crop.scale[0])
+    box = _grown(drawn.box_xyxy, MARGIN_PX / scale, size_hw)
+    (left, top), window_hw = _window(box, crop, crop_hw)
+    planes = _shrink(_planes(drawn, skirt), drawn.box_xyxy, crop, crop_hw, (left, top), window_hw)
+    shift = planes.new_tensor([left, top])
+    maps = draw_pose(
+        Pose(pose.xy - shift, pose.depth, pose.known), full_hw=window_hw, torso_px=torso_px
+    ).maps
+    found = network(planes[:, :5], maps, planes[:, 5:])
+    start = [
+        (edge - float(centre)) * scale + (length - 1) / 2 - offset
+        for edge, centre, length, offset in zip(
+            box[:2], crop.centre[0], crop_hw[::-1], (left, top), strict=True
+        )
+    ]
+    place = Place((start[0], start[1]), scale, (box[3] - box[1], box[2] - box[0]), 0.0)
+    stack = torch.cat([found.painted, found.gate, found.step], 1)[0].float()
+    apply = _apply_numba if stack.device.type == "cpu" else _apply_torch
+    rgba = apply(drawn, stack, box, place)
+    flow = None if drawn.flow is None else place_map(drawn.flow, drawn, box)
+    visibility = None if flow is None else place_map(drawn.visibility, drawn, box)
+    return Rendition(rgba, flow, visibility, box)
+
+
+def _planes(drawn: Rendition, skirt: Rendition | None) -> torch.Tensor:
+    """(2, 3, h, w) in the drawing's box: red, green, blue; alpha, visible, held.
+
+    Channels last in memory, and three of them, as OpenCV wants them.
+    """
+    assert drawn.visibility is not None
+    height, width = drawn.rgba.shape[1:]
+    planes = drawn.rgba.new_zeros(2, height, width, 3).permute(0, 3, 1, 2)
+    planes[0] = drawn.rgba[:3]
+    planes[1, 0] = drawn.rgba[3]
+    torch.mul(drawn.visibility[0], drawn.rgba[3], out=planes[1, 1])
+    if skirt is not None:
+        planes[1, 2] = place_map(skirt.rgba[3], skirt, drawn.box_xyxy)
+    return planes
+
+
+def _apply_torch(drawn: Rendition, found: torch.Tensor, box: Box, place: Place) -> torch.Tensor:
+    """(4, h, w) the drawing in the box with what was found (5, H, W) in the crop; any device."""
+    large = to_frame(found, place)[None]
+    rgba = place_map(drawn.rgba, drawn, box)[None]
+    rgb, alpha = apply_refinement(rgba, large[:, :3], large[:, 3:4], large[:, 4:])
+    alpha = (alpha - 0.5) * (1 + _gain(place) * (2 * large[:, 4:].abs()).clamp(max=1)) + 0.5
+    alpha = alpha.clamp(0, 1)
+    return torch.cat([rgb.clamp(0, 1) * alpha, alpha], 1)[0]
+
+
+def _gain(place: Place) -> float:
+    """An outline that was moved in the crop is to be as steep in the frame as one that was not."""
+    return max(1.0, 1 / place.scale) - 1
+
+
+def _apply_numba(drawn: Rendition, found: torch.Tensor, box: Box, place: Place) -> torch.Tensor:
+    """The same in one loop."""
+    canvas = np.empty((*place.size_hw, 4), np.float32)
+    offset = (drawn.box_xyxy[0] - box[0], drawn.box_xyxy[1] - box[1])
+    maps = np.ascontiguousarray(found.permute(1, 2, 0).numpy())
+    start_x, start_y = place.start_xy
+    _correct(
+        canvas, drawn.rgba.permute(1, 2, 0).numpy(), offset, maps,
+        (start_x, start_y, place.scale), _gain(place),
+    )  # fmt: skip
+    return torch.from_numpy(canvas).permute(2, 0, 1)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _correct(
+    canvas: np.ndarray,
+    rgba: np.ndarray,
+    offset_xy: tuple[int, int],
+    maps: np.ndarray,
+    place: tuple[float, float, float],
+    gain: float,
+) -> None:
+    """Fill (h, w, 4) with a drawing and its correction; see `apply_refinement`.
+
+    Args:
+        canvas: result, colour multiplied by alpha, and alpha.
+        rgba: (h', w', 4) the drawing.
+        offset_xy: of its first pixel in the canvas.
+        maps: (H, W, 5) painted, gate, step.
+        place: position in them of the canvas' first pixel, x and y, and their pixels for one.
+        gain: see `_gain`.
+    """
+    height, width = canvas.shape[:2]
+    start_x, start_y, scale = np.float32(place[0]), np.float32(place[1]), np.float32(place[2])
+    zero, half, one = np.float32(0), np.float32(0.5), np.float32(1)
+    right, bottom = np.float32(maps.shape[1] - 1), np.float32(maps.shape[0] - 1)
+    steeper = np.float32(gain)
+    for y in range(height):
+        my = min(max(start_y + np.float32(y) * scale, zero), bottom)
+        row = min(int(my), maps.shape[0] - 2)
+        fy = my - np.float32(row)
+        dy = y - offset_xy[1]
+        inside_y = dy >= 0 and dy < rgba.shape[0]
+        for x in range(width):
+            mx = min(max(start_x + np.float32(x) * scale, zero), right)
+            column = min(int(mx), maps.shape[1] - 2)
+            fx = mx - np.float32(column)
+            a, b = (one - fx) * (one - fy), fx * (one - fy)
+            c, d = (one - fx) * fy, fx * fy
+            p, q = maps[row, column], maps[row, column + 1]
+            r, s = maps[row + 1, column], maps[row + 1, column + 1]
+            step = a * p[4] + b * q[4] + c * r[4] + d * s[4]
+            dx = x - offset_xy[0]
+            inside = inside_y and dx >= 0 and dx < rgba.shape[1]
+            drawn = rgba[dy, dx, 3] if inside else zero
+            steep = one + steeper * min(one, abs(step) + abs(step))
+            alpha = min(max((drawn + step - half) * steep + half, zero), one)
+            if alpha <= 0:
+                for k in range(4):
+                    canvas[y, x, k] = zero
+                continue
+            gate = a * p[3] + b * q[3] + c * r[3] + d * s[3]
+            gate *= min(one, np.float32(4) * drawn)
+            own = one / max(drawn, np.float32(1e-2))
+            for k in range(3):
+                colour = a * p[k] + b * q[k] + c * r[k] + d * s[k]
+                if gate > 0:
+                    colour += gate * (rgba[dy, dx, k] * own - colour)
+                canvas[y, x, k] = alpha * min(max(colour, zero), one)
+            canvas[y, x, 3] = alpha
+
+
+def _grown(box: Box, margin: float, size_hw: tuple[int, int]) -> Box:
+    """The box with a margin in pixels, inside of the frame if it was."""
+    room = math.ceil(margin)
+    x0, y0, x1, y1 = box
+    return (
+        min(x0, max(0, x0 - room)), min(y0, max(0, y0 - room)),
+        max(x1, min(size_hw[1], x1 + room)), max(y1, min(size_hw[0], y1 + room)),
+    )  # fmt: skip
+
+
+def _window(
+    box: Box, crop: Crop, crop_hw: tuple[int, int]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """First (x, y) and size (H, W) in crop pixels of what holds the box."""
+    starts, sizes = [], []
+    for axis, length in ((0, crop_hw[1]), (1, crop_hw[0])):
+        ends = [
+            (edge - float(crop.centre[0, axis])) * float(crop.scale[0]) + (length - 1) / 2
+            for edge in (box[axis], box[axis + 2])
+        ]
+        start = math.floor(ends[0] / _GRID_PX) * _GRID_PX
+        starts.append(start)
+        sizes.append(max(1, math.ceil((ends[1] - start) / _GRID_PX)) * _GRID_PX)
+    return (starts[0], starts[1]), (sizes[1], sizes[0])
+
+
+def _shrink(
+    maps: torch.Tensor,
+    box: Box,
+    crop: Crop,
+    crop_hw: tuple[int, int],
+    start_xy: tuple[int, int],
+    window_hw: tuple[int, int],
+) -> torch.Tensor:
+    """(1, 6, H, W) the window of maps (2, 3, h, w) in a box; averaged where it is scaled down."""
+    scale = float(crop.scale[0])
+    height, width = maps.shape[-2:]
+    zoom = min(1.0, scale)
+    small_hw = (max(1, round(height * zoom)), max(1, round(width * zoom)))
+    if maps.device.type == "cpu":
+        resized = [
+            cv2.resize(
+                pixels.permute(1, 2, 0).numpy(), small_hw[::-1], interpolation=cv2.INTER_AREA
+            )
+            for pixels in maps
+        ]
+        small = torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2)
+    else:
+        small = functional.interpolate(maps, small_hw, mode="area")
+    small = small.reshape(1, 6, *small_hw)
+    factor = maps.new_tensor([small_hw[1] / width, small_hw[0] / height])
+    middle = maps.new_tensor([(n - 1) / 2 for n in crop_hw[::-1]])
+    inside = maps.new_tensor(start_xy) + maps.new_tensor([(n - 1) / 2 for n in window_hw[::-1]])
+    centre = (inside - middle) / scale + crop.centre[0].to(maps) - maps.new_tensor(box[:2])
+    at = Crop(((centre + 0.5) * factor - 0.5)[None], crop.scale.to(maps) / factor.mean())
+    return crop_image(small, at, window_hw)
