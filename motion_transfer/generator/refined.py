@@ -28,6 +28,7 @@ from motion_transfer.generator.pose_maps import draw_pose
 from motion_transfer.generator.pretrained import Pretrained
 from motion_transfer.generator.puppets import Box, PuppetPlan, Puppets, place_map
 from motion_transfer.generator.refinement_net import RefinementNet, apply_refinement
+from motion_transfer.generator.warp import bilinear, bilinear_weights
 from motion_transfer.pose.track import PoseTrack
 
 MARGIN_PX = 6
@@ -219,24 +220,20 @@ def _correct(
     """
     height, width = canvas.shape[:2]
     start_x, start_y, scale = np.float32(place[0]), np.float32(place[1]), np.float32(place[2])
-    zero, half, one = np.float32(0), np.float32(0.5), np.float32(1)
+    zero, quarter, half, one = np.float32(0), np.float32(0.25), np.float32(0.5), np.float32(1)
     right, bottom = np.float32(maps.shape[1] - 1), np.float32(maps.shape[0] - 1)
     steeper = np.float32(gain)
     for y in range(height):
         my = min(max(start_y + np.float32(y) * scale, zero), bottom)
-        row = min(int(my), maps.shape[0] - 2)
+        row = np.uintp(min(int(my), maps.shape[0] - 2))
         fy = my - np.float32(row)
         dy = y - offset_xy[1]
         inside_y = dy >= 0 and dy < rgba.shape[0]
         for x in range(width):
             mx = min(max(start_x + np.float32(x) * scale, zero), right)
-            column = min(int(mx), maps.shape[1] - 2)
-            fx = mx - np.float32(column)
-            a, b = (one - fx) * (one - fy), fx * (one - fy)
-            c, d = (one - fx) * fy, fx * fy
-            p, q = maps[row, column], maps[row, column + 1]
-            r, s = maps[row + 1, column], maps[row + 1, column + 1]
-            step = a * p[4] + b * q[4] + c * r[4] + d * s[4]
+            column = np.uintp(min(int(mx), maps.shape[1] - 2))
+            at = bilinear_weights(mx - np.float32(column), fy)
+            step = bilinear(maps, row, column, 4, at)
             dx = x - offset_xy[0]
             inside = inside_y and dx >= 0 and dx < rgba.shape[1]
             drawn = rgba[dy, dx, 3] if inside else zero
@@ -246,13 +243,14 @@ def _correct(
                 for k in range(4):
                     canvas[y, x, k] = zero
                 continue
-            gate = a * p[3] + b * q[3] + c * r[3] + d * s[3]
-            gate *= min(one, np.float32(4) * drawn)
-            own = one / max(drawn, np.float32(1e-2))
+            gate = bilinear(maps, row, column, 3, at)
+            if drawn < quarter:
+                gate *= drawn / quarter
+            own = gate / max(drawn, np.float32(1e-2))
             for k in range(3):
-                colour = a * p[k] + b * q[k] + c * r[k] + d * s[k]
+                colour = (one - gate) * bilinear(maps, row, column, k, at)
                 if gate > 0:
-                    colour += gate * (rgba[dy, dx, k] * own - colour)
+                    colour += own * rgba[dy, dx, k]
                 canvas[y, x, k] = alpha * min(max(colour, zero), one)
             canvas[y, x, 3] = alpha
 

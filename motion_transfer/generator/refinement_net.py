@@ -89,7 +89,8 @@ class RefinementNet(nn.Module):
         y4 = self.decode_4(self._join(self.up_4, y8, x4))
         y2 = self.decode_2(self._join(self.up_2, y4, x2))
         raw = functional.pixel_shuffle(self.head(activate(y2)).float(), 2)
-        free = 1 - functional.max_pool2d(held, 2 * _HELD_PX + 1, 1, _HELD_PX)
+        wide = functional.max_pool2d(held, (1, 2 * _HELD_PX + 1), 1, (0, _HELD_PX))
+        free = 1 - functional.max_pool2d(wide, (2 * _HELD_PX + 1, 1), 1, (_HELD_PX, 0))
         gate = torch.sigmoid(_OPEN + 4 * raw[:, 3:4])
         return Refinement(base + raw[:, :3], 1 - free * (1 - gate), free * raw[:, 4:])
 

@@ -147,7 +147,7 @@ def draw_layer(
 
 
 @numba.njit(inline="always")
-def _mix(
+def bilinear(
     image: np.ndarray, y: np.unsignedinteger, x: np.unsignedinteger, channel: int, weights: Weights
 ) -> float:
     """Bilinear look-up. Views of pixels, or indices with a sign, would take twice the time."""
@@ -160,7 +160,7 @@ def _mix(
 
 
 @numba.njit(inline="always")
-def _weights(wx: float, wy: float) -> Weights:
+def bilinear_weights(wx: float | np.floating, wy: float | np.floating) -> Weights:
     """Of the four pixels about a place that is so far from the first."""
     rx, ry = np.float32(1) - wx, np.float32(1) - wy
     return rx * ry, wx * ry, rx * wy, wx * wy
@@ -217,31 +217,31 @@ def draw_turned_layer(
             if not (px >= 0 and py >= 0 and px < columns - 1 and py < rows - 1):
                 continue  # the texture's border is transparent
             sx, sy = np.uintp(px), np.uintp(py)
-            at = _weights(px - np.float32(sx), py - np.float32(sy))
-            alpha = _mix(texture, sy, sx, 3, at)
+            at = bilinear_weights(px - np.float32(sx), py - np.float32(sy))
+            alpha = bilinear(texture, sy, sx, 3, at)
             if alpha <= 0:
                 continue
             mx, my = px * fine, py * fine
             sx, sy = np.uintp(mx), np.uintp(my)
-            at = _weights(mx - np.float32(sx), my - np.float32(sy))
-            hidden = _mix(moved, sy, sx, 2, at)
-            px = min(max(px + _mix(moved, sy, sx, 0, at), zero), right)
-            py = min(max(py + _mix(moved, sy, sx, 1, at), zero), bottom)
+            at = bilinear_weights(mx - np.float32(sx), my - np.float32(sy))
+            hidden = bilinear(moved, sy, sx, 2, at)
+            px = min(max(px + bilinear(moved, sy, sx, 0, at), zero), right)
+            py = min(max(py + bilinear(moved, sy, sx, 1, at), zero), bottom)
             sx, sy = np.uintp(px), np.uintp(py)
-            at = _weights(px - np.float32(sx), py - np.float32(sy))
+            at = bilinear_weights(px - np.float32(sx), py - np.float32(sy))
             front, back, rest = alpha * (one - hidden), alpha * hidden, one - alpha
             cx = corner_xy[0] + x
             red, green = rest * canvas[cy, cx, 0], rest * canvas[cy, cx, 1]
             blue, visible = rest * canvas[cy, cx, 2], rest * canvas[cy, cx, 4]
             if front > 0:
-                red += front * _mix(colours, sy, sx, 0, at)
-                green += front * _mix(colours, sy, sx, 1, at)
-                blue += front * _mix(colours, sy, sx, 2, at)
-                visible += shown * front * _mix(colours, sy, sx, 3, at)
+                red += front * bilinear(colours, sy, sx, 0, at)
+                green += front * bilinear(colours, sy, sx, 1, at)
+                blue += front * bilinear(colours, sy, sx, 2, at)
+                visible += shown * front * bilinear(colours, sy, sx, 3, at)
             if back > 0:
-                red += back * _mix(colours, sy, sx, 4, at)
-                green += back * _mix(colours, sy, sx, 5, at)
-                blue += back * _mix(colours, sy, sx, 6, at)
+                red += back * bilinear(colours, sy, sx, 4, at)
+                green += back * bilinear(colours, sy, sx, 5, at)
+                blue += back * bilinear(colours, sy, sx, 6, at)
             canvas[cy, cx, 0], canvas[cy, cx, 1], canvas[cy, cx, 2] = red, green, blue
             canvas[cy, cx, 3] = alpha + rest * canvas[cy, cx, 3]
             canvas[cy, cx, 4] = visible

@@ -37,7 +37,6 @@ WINDOW_SHARE = (0.625, 0.6667)
 REGION_PX = 4
 """The loss looks so far around the person."""
 _MOVED_PX, _SCALED, _TURNED, _JITTER_PX = 4.0, 0.03, 0.1, 0.5  # the second view; its key points
-_STEADY_PX = 5
 _SWAPPED, _NEGATIVE = 0.3, 0.2  # probabilities of other colours
 
 
@@ -252,8 +251,6 @@ def _unsteadiness(refined: Refined, pair: Drawn, region: torch.Tensor) -> torch.
     """
     assert pair.again is not None
     change = torch.cat([refined.rgb - _plain(pair), refined.alpha - pair.drawn[:, 3:4]], 1)
-    # of a few pixels together: looking up between pixels blurs, and a sharp rim is no flicker
-    change = functional.avg_pool2d(change, _STEADY_PX, 1, _STEADY_PX // 2)
     first, second = torch.cat([change, region], 1).chunk(2)
     second = sample(second, pair.again)
     return losses.l1(first[:, :4], second[:, :4], first[:, 4:] * second[:, 4:])
