@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numba
@@ -222,7 +222,7 @@ def _correct(
     start_x, start_y, scale = np.float32(place[0]), np.float32(place[1]), np.float32(place[2])
     zero, quarter, half, one = np.float32(0), np.float32(0.25), np.float32(0.5), np.float32(1)
     right, bottom = np.float32(maps.shape[1] - 1), np.float32(maps.shape[0] - 1)
-    steeper = np.float32(gain)
+    steeper, least = np.float32(gain), np.float32(1e-2)
     for y in range(height):
         my = min(max(start_y + np.float32(y) * scale, zero), bottom)
         row = np.uintp(min(int(my), maps.shape[0] - 2))
@@ -236,7 +236,7 @@ def _correct(
             step = bilinear(maps, row, column, 4, at)
             dx = x - offset_xy[0]
             inside = inside_y and dx >= 0 and dx < rgba.shape[1]
-            drawn = rgba[dy, dx, 3] if inside else zero
+            drawn: Any = rgba[dy, dx, 3] if inside else zero
             steep = one + steeper * min(one, abs(step) + abs(step))
             alpha = min(max((drawn + step - half) * steep + half, zero), one)
             if alpha <= 0:
@@ -246,7 +246,7 @@ def _correct(
             gate = bilinear(maps, row, column, 3, at)
             if drawn < quarter:
                 gate *= drawn / quarter
-            own = gate / max(drawn, np.float32(1e-2))
+            own = gate / (drawn if drawn > least else least)
             for k in range(3):
                 colour = (one - gate) * bilinear(maps, row, column, k, at)
                 if gate > 0:
