@@ -237,7 +237,8 @@ def _correct(
             dx = x - offset_xy[0]
             inside = inside_y and dx >= 0 and dx < rgba.shape[1]
             drawn: Any = rgba[dy, dx, 3] if inside else zero
-            steep = one + steeper * min(one, abs(step) + abs(step))
+            moved = abs(step) + abs(step)
+            steep = one + steeper * (moved if moved < one else one)
             alpha = min(max((drawn + step - half) * steep + half, zero), one)
             if alpha <= 0:
                 for k in range(4):
