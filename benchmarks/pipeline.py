@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import get_args
 
 import av
 import cv2
@@ -32,7 +33,7 @@ from rich.table import Table
 
 from motion_transfer.compositing import over
 from motion_transfer.driver import TRACKING_SIDE, Driver, Sample, calibrate_driver
-from motion_transfer.generator.articulated import ArticulatedGenerator, Source
+from motion_transfer.generator.generators import GeneratorName, make_generator
 from motion_transfer.media.decode import probe, read_frames
 from motion_transfer.media.encode import VideoWriter
 from motion_transfer.media.photo import read_photo
@@ -53,6 +54,7 @@ def main() -> None:
     parser.add_argument("--source", type=Path, default=DEMOS / "person.jpg", help="photo")
     parser.add_argument("--driving", type=Path, default=DEMOS / "dance.mp4", help="dance")
     parser.add_argument("--frames", type=int, default=480, help="frames driven")
+    parser.add_argument("--generator", choices=get_args(GeneratorName), default="refined")
     parser.add_argument("--matte", choices=("u2net", "fast"), default="u2net")
     parser.add_argument(
         "--memory-minutes", type=float, default=0, help="only stream a clip this long, watch memory"
@@ -126,8 +128,9 @@ def time_stages(console: Console, folder: Path, clip: Path, arguments: argparse.
 
     (pose, mask), located = call(lambda: locate(photo))
     subject, built = call(lambda: build_subject(photo, pose, mask, matte=arguments.matte))
-    source = Source(rgb=subject.rgb, alpha=subject.alpha, pose=subject.pose)
-    puppet, cut = call(lambda: ArticulatedGenerator(source))
+    puppet, cut = call(
+        lambda: make_generator(arguments.generator, [subject], device="cpu", flow_smoothing=0.5)
+    )
     head, retargeting = calibrate_driver(iter(samples), driver, pose, 0.5, 1.0, lambda *_: None)
     del head
     targets, seconds = timed(
@@ -138,12 +141,12 @@ def time_stages(console: Console, folder: Path, clip: Path, arguments: argparse.
     plans, state = [], None
     for track, wanted, _ in targets:
         plan, state = puppet.plan(track, wanted, state)
-        plans.append(plan)
+        plans.append((plan, wanted.stop - wanted.start))
     row("plan", count, time.perf_counter() - start)
     drawing = composing = 0.0
     images = []
-    for plan in plans:
-        for frame in range(len(plan)):
+    for plan, num_frames in plans:
+        for frame in range(num_frames):
             start = time.perf_counter()
             drawn = puppet.draw(plan, frame)
             middle = time.perf_counter()
@@ -187,10 +190,8 @@ def time_whole(console: Console, folder: Path, clip: Path, arguments: argparse.N
         f"aim: {AIM_FPS} at fast",
     )  # fmt: skip
     for preset in PRESETS:
-        short, _ = run(arguments.source, clip, folder / f"{preset}_1.mp4", preset, arguments.matte)
-        long, peak = run(
-            arguments.source, double, folder / f"{preset}_2.mp4", preset, arguments.matte
-        )
+        short, _ = run(clip, folder / f"{preset}_1.mp4", preset, arguments)
+        long, peak = run(double, folder / f"{preset}_2.mp4", preset, arguments)
         rate = count / (long - short)
         verdict = "" if preset != "fast" else "met" if rate >= AIM_FPS else "missed"
         table.add_row(
@@ -200,13 +201,14 @@ def time_whole(console: Console, folder: Path, clip: Path, arguments: argparse.N
 
 
 def run(
-    source: Path, driving: Path, output: Path, preset: str, matte: str,
+    driving: Path, output: Path, preset: str, arguments: argparse.Namespace,
     watch: Callable[[float, int], None] | None = None,
 ) -> tuple[float, int]:  # fmt: skip
     """One transfer: seconds, and the peak of its memory in bytes."""
     command = [
-        sys.executable, "-m", "motion_transfer", "transfer", "-s", source, "-d", driving,
-        "-o", output, "--preset", preset, "--matte", matte,
+        sys.executable, "-m", "motion_transfer", "transfer", "-s", arguments.source, "-d", driving,
+        "-o", output, "--preset", preset, "--matte", arguments.matte,
+        "--generator", arguments.generator,
     ]  # fmt: skip
     start = time.perf_counter()
     process = psutil.Popen([str(c) for c in command], stdout=subprocess.DEVNULL)
@@ -244,7 +246,7 @@ def watch_memory(console: Console, folder: Path, arguments: argparse.Namespace) 
             last += 60
             console.print(f"{last // 60:3d} min of work: peak {peak / 1e9:.2f} GB")
 
-    total, peak = run(arguments.source, clip, folder / "out.mp4", "fast", arguments.matte, watch)
+    total, peak = run(clip, folder / "out.mp4", "fast", arguments, watch)
     made = probe(folder / "out.mp4").num_frames
     console.print(
         f"peak {peak / 1e9:.2f} GB for {made} frames in {total:.0f} s; "

@@ -17,7 +17,7 @@ from PIL import Image
 from motion_transfer import compositing, pipeline, sidecar
 from motion_transfer.driver import parse_fps, parse_person
 from motion_transfer.errors import Cancelled, InputError, NoPersonError
-from motion_transfer.generator.articulated import ArticulatedGenerator
+from motion_transfer.generator.refined import RefinedGenerator
 from motion_transfer.media.decode import probe, read_frames
 from motion_transfer.media.encode import VideoWriter
 from motion_transfer.pipeline import transfer
@@ -237,7 +237,7 @@ def test_failure_in_mid_video_ends_the_run(
             raise RuntimeError("out of memory")
         return None
 
-    monkeypatch.setattr(ArticulatedGenerator, "draw", draw)
+    monkeypatch.setattr(RefinedGenerator, "draw", draw)
     with pytest.raises(RuntimeError, match="out of memory"):
         transfer(person, dance, tmp_path / "out.mp4", **QUICK)
     assert everything_in() == []
@@ -288,10 +288,8 @@ def test_resumed_equals_straight(
         transfer(person, dance, tmp_path / "out.mp4", progress=stop_at_20, **QUICK)
     assert (tmp_path / ".out.mp4.parts").is_dir() and not (tmp_path / "out.mp4").exists()
     drawn = []
-    draw = ArticulatedGenerator.draw
-    monkeypatch.setattr(
-        ArticulatedGenerator, "draw", lambda *a, **k: drawn.append(1) or draw(*a, **k)
-    )
+    draw = RefinedGenerator.draw
+    monkeypatch.setattr(RefinedGenerator, "draw", lambda *a, **k: drawn.append(1) or draw(*a, **k))
     resumed = transfer(person, dance, tmp_path / "out.mp4", resume=True, **QUICK)
     assert len(drawn) == 30 - 16
     assert resumed.num_frames == 30
