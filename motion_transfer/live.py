@@ -67,7 +67,7 @@ class LivePerson:
 
     def __init__(
         self, photo: Photo, *, background: str = "original", matte: str = "u2net",
-        device: str = "cpu", generator: GeneratorName = "articulated",
+        device: str = "cpu", generator: GeneratorName = "refined",
         weights: str | os.PathLike[str] | None = None,
     ) -> None:  # fmt: skip
         if background in ("driving", "transparent"):

@@ -229,7 +229,7 @@ class ArticulatedGenerator:
         motions = self._motions(
             torch.tensor(joints, dtype=torch.float32),
             torch.tensor(scale / self._metre, dtype=torch.float32),
-            torch.tensor(facing, dtype=torch.float32),
+            torch.tensor(facing * self._front, dtype=torch.float32),
         )
         frames = torch.arange(len(targets))[wanted]
         positions, boxes = {}, {}
@@ -425,7 +425,10 @@ class ArticulatedGenerator:
     def _motions(
         self, joints: torch.Tensor, zoom: torch.Tensor, facing: torch.Tensor
     ) -> dict[str, Motion]:
-        """The layers' maps for target joints (T, 38, 2) of relative size (T,), facing (T,)."""
+        """The layers' maps for target joints (T, 38, 2) of relative size (T,).
+
+        `facing` (T,) is 1 where the target faces the camera, whichever side the photo shows.
+        """
         torso = _torso_quad(self._joints, joints, zoom)
         motions: dict[str, Motion] = {}
         for name in self.layers:

@@ -31,7 +31,8 @@ class Pretrained(NamedTuple):
     """Networks with what they were trained for.
 
     networks: in float32, ready for inference.
-    stage: the last stage of training, one of `STAGES`; networks of later stages are untrained.
+    stage: the last stage of training, one of `STAGES`; networks that `TRAINED_BY` does not name
+        for it are untrained.
     """
 
     networks: PoseFlowNetworks
@@ -58,7 +59,7 @@ def save_networks(
 ) -> None:
     """Write weights in half precision; the file appears whole or not at all.
 
-    Networks that are trained in later stages are left out.
+    Networks that `TRAINED_BY` does not name for the stage are left out.
 
     Args:
         path: of the file.

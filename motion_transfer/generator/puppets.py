@@ -96,18 +96,49 @@ class Puppets:
         """The skirt alone, over nothing; None where there is none."""
         return self._draw(plan.skirt, frame, False)
 
+    def draw_shown(self, plan: PuppetPlan, frame: int) -> tuple[Rendition, torch.Tensor] | None:
+        """The person as `draw` with flow, and (1, h, w) how much of it is seen in its own photo."""
+        first, other, share = self._pair(plan.whole, frame, True)
+        drawn = _merged(first, other, share)
+        if drawn is None:
+            return None
+        own, theirs = (
+            torch.zeros_like(drawn.rgba[:1])
+            if each is None or each.visibility is None
+            else place_map(each.visibility, each, drawn.box_xyxy)
+            for each in (first, other)
+        )
+        return drawn, torch.lerp(own, theirs, 1.0 if first is None else share)
+
     def _draw(self, plans: list[articulated.Plan], frame: int, with_flow: bool) -> Rendition | None:
+        return _merged(*self._pair(plans, frame, with_flow))
+
+    def _pair(
+        self, plans: list[articulated.Plan], frame: int, with_flow: bool
+    ) -> tuple[Rendition | None, Rendition | None, float]:
+        """What the first puppet draws and the one that faces as the target, and its share."""
         facing = [float(plan.facing[frame]) for plan in plans]
         best = int(np.argmax(facing))
         # photos that show the same side do not take turns: then it is the first
         share = min(1.0, max(0.0, (facing[best] - facing[0] - _FACING_LEAD) / _FACING_FADE))
         first = self._each[0].draw(plans[0], frame, with_flow=with_flow)
         if share == 0:
-            return first
-        other = self._each[best].draw(plans[best], frame)
-        if first is None or other is None:
-            return first or other
-        return mix_renditions(first, other, share, around(first, other))
+            return first, None, 0.0
+        other = self._each[best].draw(plans[best], frame, with_flow=with_flow)
+        return first, other, share if other is not None else 0.0
+
+
+def _merged(first: Rendition | None, other: Rendition | None, share: float) -> Rendition | None:
+    """Both of a pair in one, with the first's flow; what is the other's is not visible."""
+    if other is None:
+        return first
+    if first is None:
+        if other.flow is None or other.visibility is None:
+            return other
+        hidden = torch.zeros_like(other.visibility)
+        return other._replace(flow=torch.zeros_like(other.flow), visibility=hidden)
+    other = other._replace(flow=None, visibility=None)
+    return mix_renditions(first, other, share, around(first, other))
 
 
 def around(*renditions: Rendition) -> Box:

@@ -20,7 +20,13 @@ import torch
 from torch.nn import functional
 
 from motion_transfer.generator.articulated import PuppetState, Rendition, Source
-from motion_transfer.generator.canonical import CROP_HW, Crop, Pose, crop_image, pose_at
+from motion_transfer.generator.canonical import (
+    CROP_HW,
+    Crop,
+    Pose,
+    picture_positions,
+    pose_at,
+)
 from motion_transfer.generator.framing import CROP_RADIUS, Framing, frame_track, torso_metres
 from motion_transfer.generator.networks import fast_precision
 from motion_transfer.generator.paste import Place, to_frame
@@ -28,7 +34,7 @@ from motion_transfer.generator.pose_maps import draw_pose
 from motion_transfer.generator.pretrained import Pretrained
 from motion_transfer.generator.puppets import Box, PuppetPlan, Puppets, place_map
 from motion_transfer.generator.refinement_net import RefinementNet, apply_refinement
-from motion_transfer.generator.warp import bilinear, bilinear_weights
+from motion_transfer.generator.warp import bilinear, bilinear_weights, sample
 from motion_transfer.pose.track import PoseTrack
 
 MARGIN_PX = 6
@@ -97,15 +103,17 @@ class RefinedGenerator:
     @torch.inference_mode()
     def draw(self, plan: Plan, frame: int, *, with_flow: bool = False) -> Rendition | None:
         """See `Generator`. Flow and visibility are those of the first photo's puppet."""
-        drawn = self._puppets.draw(plan.puppets, frame, with_flow=True)
-        if drawn is None:
+        found = self._puppets.draw_shown(plan.puppets, frame)
+        if found is None:
             return None
+        drawn, shown = found
         at = torch.tensor([plan.first + frame])
         lower = self._precision != torch.float32
         with torch.autocast(self.device.type, dtype=self._precision, enabled=lower):
             return refine(
                 self._network,
                 drawn if with_flow else drawn._replace(flow=None),
+                shown,
                 self._puppets.draw_skirt(plan.puppets, frame),
                 pose=pose_at(plan.framing.poses, at), torso_px=plan.framing.torso_px[at],
                 crop=plan.framing.crop(int(at)), crop_hw=self.crop_hw, size_hw=plan.size_hw,
@@ -115,6 +123,7 @@ class RefinedGenerator:
 def refine(
     network: RefinementNet,
     drawn: Rendition,
+    shown: torch.Tensor,
     skirt: Rendition | None,
     *,
     pose: Pose,
@@ -127,7 +136,8 @@ def refine(
 
     Args:
         network: trained.
-        drawn: with its visibility.
+        drawn: the frame.
+        shown: (1, h, w) in [0, 1], how much of it a photo shows.
         skirt: the skirt alone, if the person wears one.
         pose: (1,) the frame's, in crop pixels.
         torso_px: (1,) see `pose_maps.draw_pose`.
@@ -135,11 +145,12 @@ def refine(
         crop_hw: its size.
         size_hw: of the frame.
     """
-    assert drawn.visibility is not None
     scale = float(crop.scale[0])
     box = _grown(drawn.box_xyxy, MARGIN_PX / scale, size_hw)
     (left, top), window_hw = _window(box, crop, crop_hw)
-    planes = _shrink(_planes(drawn, skirt), drawn.box_xyxy, crop, crop_hw, (left, top), window_hw)
+    planes = _shrink(
+        _planes(drawn, shown, skirt), drawn.box_xyxy, crop, crop_hw, (left, top), window_hw
+    )
     shift = planes.new_tensor([left, top])
     maps = draw_pose(
         Pose(pose.xy - shift, pose.depth, pose.known), full_hw=window_hw, torso_px=torso_px
@@ -155,22 +166,22 @@ def refine(
     stack = torch.cat([found.painted, found.gate, found.step], 1)[0].float()
     apply = _apply_numba if stack.device.type == "cpu" else _apply_torch
     rgba = apply(drawn, stack, box, place)
-    flow = None if drawn.flow is None else place_map(drawn.flow, drawn, box)
-    visibility = None if flow is None else place_map(drawn.visibility, drawn, box)
-    return Rendition(rgba, flow, visibility, box)
+    if drawn.flow is None or drawn.visibility is None:
+        return Rendition(rgba, None, None, box)
+    flow, visible = (place_map(x, drawn, box) for x in (drawn.flow, drawn.visibility))
+    return Rendition(rgba, flow, visible, box)
 
 
-def _planes(drawn: Rendition, skirt: Rendition | None) -> torch.Tensor:
+def _planes(drawn: Rendition, shown: torch.Tensor, skirt: Rendition | None) -> torch.Tensor:
     """(2, 3, h, w) in the drawing's box: red, green, blue; alpha, visible, held.
 
     Channels last in memory, and three of them, as OpenCV wants them.
     """
-    assert drawn.visibility is not None
     height, width = drawn.rgba.shape[1:]
     planes = drawn.rgba.new_zeros(2, height, width, 3).permute(0, 3, 1, 2)
     planes[0] = drawn.rgba[:3]
     planes[1, 0] = drawn.rgba[3]
-    torch.mul(drawn.visibility[0], drawn.rgba[3], out=planes[1, 1])
+    torch.mul(shown[0], drawn.rgba[3], out=planes[1, 1])
     if skirt is not None:
         planes[1, 2] = place_map(skirt.rgba[3], skirt, drawn.box_xyxy)
     return planes
@@ -296,24 +307,27 @@ def _shrink(
     window_hw: tuple[int, int],
 ) -> torch.Tensor:
     """(1, 6, H, W) the window of maps (2, 3, h, w) in a box; averaged where it is scaled down."""
-    scale = float(crop.scale[0])
+    zoom = min(1.0, float(crop.scale[0]))
     height, width = maps.shape[-2:]
-    zoom = min(1.0, scale)
     small_hw = (max(1, round(height * zoom)), max(1, round(width * zoom)))
-    if maps.device.type == "cpu":
-        resized = [
-            cv2.resize(
-                pixels.permute(1, 2, 0).numpy(), small_hw[::-1], interpolation=cv2.INTER_AREA
-            )
-            for pixels in maps
-        ]
-        small = torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2)
-    else:
-        small = functional.interpolate(maps, small_hw, mode="area")
-    small = small.reshape(1, 6, *small_hw)
-    factor = maps.new_tensor([small_hw[1] / width, small_hw[0] / height])
+    small = _resize(maps, small_hw).reshape(1, 6, *small_hw)
+    # what the window shows, in pixels of the frame, of the box, of what it was scaled down to
     middle = maps.new_tensor([(n - 1) / 2 for n in crop_hw[::-1]])
     inside = maps.new_tensor(start_xy) + maps.new_tensor([(n - 1) / 2 for n in window_hw[::-1]])
-    centre = (inside - middle) / scale + crop.centre[0].to(maps) - maps.new_tensor(box[:2])
-    at = Crop(((centre + 0.5) * factor - 0.5)[None], crop.scale.to(maps) / factor.mean())
-    return crop_image(small, at, window_hw)
+    scale, centre = crop.scale.to(maps), crop.centre.to(maps)
+    window = Crop(centre + (inside - middle) / scale, scale)
+    corner = maps.new_tensor(box[:2])[:, None, None]
+    factor = maps.new_tensor([small_hw[1] / width, small_hw[0] / height])[:, None, None]
+    at = (picture_positions(window, window_hw) - corner + 0.5) * factor - 0.5
+    return sample(small, at)
+
+
+def _resize(maps: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
+    """(2, 3, H, W) of maps (2, 3, h, w), averaged over the area of each pixel."""
+    if maps.device.type == "cpu":
+        resized = [
+            cv2.resize(plane.permute(1, 2, 0).numpy(), size_hw[::-1], interpolation=cv2.INTER_AREA)
+            for plane in maps
+        ]
+        return torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2)
+    return functional.interpolate(maps, size_hw, mode="bilinear", antialias=True)

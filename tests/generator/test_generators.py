@@ -16,7 +16,7 @@ from motion_transfer.generator.refined import RefinedGenerator
     ("name", "num_photos", "kind"),
     [
         ("articulated", 1, ArticulatedGenerator),
-        ("articulated", 2, Puppets),  # bug: the default generator ignores a photo from behind
+        ("articulated", 2, Puppets),  # bug: it ignores a photo from behind
         ("pose-flow", 1, PoseFlowGenerator),
         ("refined", 2, RefinedGenerator),
     ],

@@ -52,6 +52,28 @@ def test_who_turns_is_seen_in_the_photo_from_behind(front: Source, back: Source)
     assert drawn(puppets, 180).visibility.max() == 0  # the first photo does not show it
 
 
+def test_what_the_photo_from_behind_shows_is_known_to_be_shown(front: Source, back: Source) -> None:
+    # bug: RefinementNet takes a photographed back for an invented one
+    for sources, share in (([front, back], 0.6), ([front], 0.0)):
+        puppets = Puppets(sources, device="cpu", flow_smoothing=0.0)
+        plan, _ = puppets.plan(poses([metres(angles=A_POSE, turn=180)]), slice(0, 1))
+        found = puppets.draw_shown(plan, 0)
+        assert found is not None and found[1].shape == found[0].rgba[:1].shape
+        body = found[0].rgba[3:] > 0.99
+        assert (found[1][body] > 0.9).float().mean() >= share
+        assert share > 0 or found[1].max() == 0
+
+
+def test_only_the_other_photo_has_something_in_the_picture(front: Source, back: Source) -> None:
+    # bug: the second photo's drawing has no visibility, and the video ends there
+    puppets = Puppets([front, back], device="cpu", flow_smoothing=0.0)
+    plan, _ = puppets.plan(poses([metres(angles=A_POSE, turn=180)]), slice(0, 1))
+    plan.whole[0].orders[0].clear()
+    found = puppets.draw_shown(plan, 0)
+    assert found is not None and found[0].flow is not None
+    assert found[0].visibility.max() == 0 and found[1].max() > 0.9
+
+
 def test_one_photo_is_the_articulated_generator(front: Source) -> None:
     # bug: the puppet of one photo changes when it is asked through this class
     track = poses([metres(angles=A_POSE | raised(60), turn=20)])

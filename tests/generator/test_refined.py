@@ -12,6 +12,7 @@ import torch
 from puppet import A_POSE, draw, pose, poses, raised
 from skeletons import metres
 from torch import nn
+from torch.nn import functional
 
 from motion_transfer.generator import refined
 from motion_transfer.generator.articulated import Rendition
@@ -54,9 +55,11 @@ def drawn_person() -> Rendition:
 
 def run(network: nn.Module, *, scale: float = 0.25, skirt: Rendition | None = None) -> Rendition:
     crop = Crop(torch.tensor([[110.0, 160.0]]), torch.tensor([scale]))
+    drawn = drawn_person()
+    assert drawn.visibility is not None
     return refine(
-        network, drawn_person(), skirt, pose=some_pose(CROP_HW), torso_px=torch.tensor([13.0]),
-        crop=crop, crop_hw=CROP_HW, size_hw=SIZE_HW,
+        network, drawn, drawn.visibility, skirt, pose=some_pose(CROP_HW),
+        torso_px=torch.tensor([13.0]), crop=crop, crop_hw=CROP_HW, size_hw=SIZE_HW,
     )  # fmt: skip
 
 
@@ -135,6 +138,32 @@ def test_both_ways_of_applying_agree(scale: float) -> None:
     one, other = (way(drawn._replace(rgba=rgba), found, box, place) for way in ways)
     assert one.shape == other.shape == (4, box[3] - box[1], box[2] - box[0])
     assert (one - other).abs().mean() < 5e-3  # OpenCV's places are rounded to 1/32 pixel
+
+
+def test_a_narrow_box_is_not_stretched() -> None:
+    # bug: rounded to whole pixels, its width changes by another factor than its height
+    rgba = torch.zeros(4, 640, 61)
+    rgba[3] = 1
+    rgba[1, 600:612] = 1
+    drawn = Rendition(rgba, None, None, (40, 20, 101, 660))
+    crop = Crop(torch.tensor([[70.0, 340.0]]), torch.tensor([0.26]))
+    planes = refined._planes(drawn, torch.ones(1, 640, 61), None)
+    start, window_hw = refined._window(drawn.box_xyxy, crop, (200, 64))
+    shown = refined._shrink(planes, drawn.box_xyxy, crop, (200, 64), start, window_hw)
+    rows = torch.arange(window_hw[0]) * shown[0, 1].mean(1)
+    found = rows.sum() / shown[0, 1].mean(1).sum()
+    wanted = (20 + 605.5 - 340) * 0.26 + (200 - 1) / 2 - start[1]
+    assert found.item() == pytest.approx(wanted, abs=0.1)
+
+
+def test_shrunk_in_the_same_way_on_any_device() -> None:
+    # bug: on a GPU the network sees another drawing
+    torch.manual_seed(0)
+    small = functional.interpolate(torch.rand(1, 6, 20, 12), (173, 97), mode="bilinear")
+    planes = small.reshape(2, 3, 173, 97).permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+    one = refined._resize(planes, (52, 31))
+    other = functional.interpolate(planes, (52, 31), mode="bilinear", antialias=True)
+    assert (one - other).abs().mean() < 0.01
 
 
 SOURCE = draw(pose())
