@@ -18,9 +18,7 @@ class GeneratorConfig:
 
     name: str
     kind: Kind
-    weights: str | None = (
-        None  # of a learned one: file that `export` wrote; None: the one that ships
-    )
+    weights: str | None = None  # of a learned one, as `export` wrote it; None: those that ship
     smooth: float | None = None  # of one of ours: of its flow; None: the evaluation's
     frames: str | None = None  # frames: folder of pictures or video, with {case} in its path
     command: str | None = None  # command: with {photo} {driving} {track} {output}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import collections
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ WINDOW = 4
 """Files whose samples are mixed."""
 
 
-class SampleFiles(Dataset[Tensors]):
+class SampleFiles(Dataset[Tensors], abc.ABC):
     """Samples of files by number; the last few files stay in memory.
 
     Args:
@@ -28,9 +29,9 @@ class SampleFiles(Dataset[Tensors]):
         self._starts = np.cumsum([0, *self.counts])
         self._cache: collections.OrderedDict[int, list[Tensors]] = collections.OrderedDict()
 
+    @abc.abstractmethod
     def read(self, path: Path) -> list[Tensors]:
         """The samples of a file."""
-        raise NotImplementedError
 
     def __len__(self) -> int:
         return int(self._starts[-1])

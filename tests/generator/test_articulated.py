@@ -187,9 +187,10 @@ def test_the_hair_hides_the_face_of_a_back(puppet: Source) -> None:
     assert not green.any()
 
 
-@pytest.mark.parametrize("photo_turn", [0, 180])
-@pytest.mark.parametrize(("turn", "shown"), [(0, True), (180, False)])
-def test_a_head_that_is_bent_forward_hangs_before_the_chest(turn, shown, photo_turn) -> None:
+@pytest.mark.parametrize(
+    ("photo_turn", "turn", "shown"), [(0, 0, True), (0, 180, False), (180, 180, False)]
+)
+def test_a_head_that_is_bent_forward_hangs_before_the_chest(photo_turn, turn, shown) -> None:
     # bug: whatever of the face is lower than the shoulders is cut off; or a back's head is not
     person = metres(angles=A_POSE, turn=turn)
     person[HEAD_JOINTS, 1] += 0.17
@@ -198,8 +199,7 @@ def test_a_head_that_is_bent_forward_hangs_before_the_chest(turn, shown, photo_t
     x, y = middle(track, "left_ear", "right_ear")
     chin = frame[y : y + round(0.1 * PX), x - 4 : x + 5, :3]
     is_head = np.abs(chin - COLOURS["head"]).max(-1) < 40
-    if (turn == photo_turn) or not shown:  # else hair is painted over what is no face
-        assert (is_head.mean() > 0.95) == shown
+    assert (is_head.mean() > 0.95) == shown
 
 
 def test_a_skirt_is_not_split_by_striding_legs() -> None:
