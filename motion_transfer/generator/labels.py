@@ -33,6 +33,8 @@ from motion_transfer.generator.working import (
 )
 from motion_transfer.pose.retarget import MIDHIP, NECK
 
+MOSTLY_BARE = 0.4  # of an arm's sure pixels may look like cloth, or it is a sleeve
+
 
 def label_pixels(work: Working, shown: np.ndarray, skirt: np.ndarray | None) -> np.ndarray:
     """(h, w) int: index into `NAMES`, -1 outside of the person."""
@@ -131,14 +133,15 @@ def _cut_arm(work: Working, names: list[str], seeds: dict[str, np.ndarray]) -> n
     lab = cv2.cvtColor(work.rgb, cv2.COLOR_RGB2LAB).astype(np.float32)
     person = work.matte > 0.05
     distance = np.minimum.reduce([work.distance[n] for n in names])
-    arm = np.logical_or.reduce([_sure_arm(work, lab, n, seeds[n]) for n in names])
+    arms = [_sure_arm(work, lab, n, seeds[n]) for n in names]
+    trunk = np.logical_or.reduce([s for n, s in seeds.items() if n in ("torso", "skirt")])
+    arm = np.logical_or.reduce([_without_cloth(lab, own, trunk) for own in arms])
     narrow = fill(person.shape, torso_polygon(work, 0.75, -0.04, 0.02))
     wide = fill(person.shape, torso_polygon(work, 1.35, -0.04, 0.05))
     body = (narrow & (distance > 1.3)) | (wide & (distance > 1.5)) | (distance > 3.2)
     others = np.logical_or.reduce([seed for name, seed in seeds.items() if name not in names])
     # cloth has a colour that the trunk has, and the arm has not; a sleeve and its hand may have two
     unknown = person & ~arm & ~body & ~others & (work.hand_distance(names) > 3.2)
-    trunk = np.logical_or.reduce([s for n, s in seeds.items() if n in ("torso", "skirt")])
     if unknown.any() and trunk.any():
         body[unknown] = (colour_distance(lab, unknown, arm) > 28) & (
             colour_distance(lab, unknown, trunk) < 10
@@ -183,6 +186,19 @@ def _sure_arm(work: Working, lab: np.ndarray, name: str, core: np.ndarray) -> np
         return core
     inner, result = core & ~outer & (work.distance[name] < 0.25), outer.copy()
     result[inner] = colour_distance(lab, inner, outer) < 12
+    return result
+
+
+def _without_cloth(lab: np.ndarray, arm: np.ndarray, trunk: np.ndarray) -> np.ndarray:
+    """(h, w) bool: a bare arm's sure pixels but for those that look like the cloth beside it.
+
+    An elbow's key point may lie in the shirt. Of a sleeve, most pixels look like the trunk.
+    """
+    if arm.sum() < ENOUGH or trunk.sum() < ENOUGH:
+        return arm
+    result, cloth = arm.copy(), colour_distance(lab, arm, trunk) < 10
+    if cloth.mean() < MOSTLY_BARE:
+        result[arm] = ~cloth
     return result
 
 

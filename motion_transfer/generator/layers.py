@@ -37,6 +37,9 @@ HIDES: dict[str, tuple[str, ...]] = {
     "skirt": ("thigh", "shin"), "torso": (), "thigh": (), "shin": (),
 }  # fmt: skip
 
+WIDER = 1.1  # what is hidden of a thigh, which tapers, against what is shown
+EVEN_PX = 3.0  # standard deviation, working pixels
+
 
 def cut_layers(
     rgb: np.ndarray,
@@ -123,9 +126,13 @@ def _make_layer(
     if name == "torso":  # an arm that hangs beside the body does not hide it
         hull &= fill(own.shape, torso_polygon(work, 1.15, 0.0, 0.08))
         hull &= _within_sides(work, labels)
+    if name.endswith("thigh"):
+        hull &= _within_outline(work, own, nearer, LIMBS[name].main)
     hidden = nearer & hull
     if name in LIMBS and not own.any():
         return None
+    if name == "torso" or name.endswith("thigh"):
+        own, hidden = _even(own, hidden, nearer)
     caps = _caps(name, work, labels) * ((labels >= 0) & (hull | ~nearer))
     # segments of a limb overlap a little, so that no line of background shows between them
     meeting = np.isin(labels, [i for i, n in enumerate(NAMES) if _meets(n, name)])
@@ -198,6 +205,52 @@ def _within_sides(work: Working, labels: np.ndarray) -> np.ndarray:
         limit = np.interp(lines, at, out)
         inside[lines] &= sign * columns <= np.maximum(limit, reach)[:, None]
     return inside
+
+
+def _within_outline(
+    work: Working, own: np.ndarray, nearer: np.ndarray, bone: tuple[int, int]
+) -> np.ndarray:
+    """(h, w) bool: no farther from a bone than the limb's outline is where nothing hides it.
+
+    A hand beside a thigh would leave its own outline there, as a bump of cloth.
+    """
+    start, end = (work.joints[j] for j in bone)
+    length = float(np.linalg.norm(end - start))
+    if length < 8:
+        return np.ones(own.shape, bool)
+    along = (end - start) / length
+    place = np.round((work.grid - start) @ along).astype(int)
+    away = (work.grid - start) @ np.array([-along[1], along[0]])
+    inside = np.ones(own.shape, bool)
+    beside = cv2.dilate(nearer.astype(np.uint8), np.ones((9, 9))) > 0
+    sections = np.arange(round(length))
+    within = own & (place >= 0) & (place < len(sections))
+    for sign in (-1, 1):
+        reach = np.full(len(sections), -np.inf)
+        np.maximum.at(reach, place[within], sign * away[within])
+        edge = within & (sign * away > reach[place.clip(0, len(sections) - 1)] - 1)
+        hidden = np.zeros(len(sections), bool)
+        hidden[place[edge & beside]] = True
+        free = np.isfinite(reach) & ~hidden
+        if free.sum() < 0.1 * length:
+            continue
+        out = ndimage.median_filter(reach[free], 5, mode="nearest")
+        limit = WIDER * np.interp(place, sections[free], out)
+        inside &= sign * away <= limit
+    return inside
+
+
+def _even(
+    own: np.ndarray, hidden: np.ndarray, nearer: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Own and hidden pixels (h, w) with an even edge where they end against what hides them.
+
+    Whose pixel is whose is not known exactly there, and the edge is seen when an arm moves away.
+    """
+    both = own | hidden
+    even = cv2.GaussianBlur(both.astype(np.float32), (0, 0), EVEN_PX) > 0.5
+    near = cv2.dilate(nearer.astype(np.uint8), np.ones((5, 5))) > 0
+    return own & (even | ~near), np.where(near & ~own, even & (hidden | nearer), hidden)
 
 
 def _hand_zone(work: Working, labels: np.ndarray) -> np.ndarray:

@@ -41,6 +41,7 @@ class DataConfig:
     modality_drop: float = 0.15  # probability that key points, limbs, depth or parts are absent
     part_maps: float = 0.3  # probability of a real ten-part map in place of one from joints
     exact: float = 0.1  # probability of a batch with the rig's own key points
+    reshaped: float = 0.0  # probability that a person is swollen and shrunk; stage refinement
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ from motion_transfer.training.sample_files import SampleFiles, Tensors
 
 PLANES = ("red", "green", "blue", "alpha", "visible", "skirt")
 """Of a drawing: colour multiplied by alpha, alpha, what of it the photo shows, and the skirt's."""
-LEAST_OVERLAP = 0.7
+LEAST_OVERLAP = 0.8
 _TRACKED_SHARE = 0.6  # of the samples have errors at all
 _FORMAT_VERSION = 1
 _ARRAYS = ("name", "drawn", "rgb", "alpha", "joints")

@@ -17,6 +17,7 @@ from motion_transfer.evaluation import metrics
 from motion_transfer.generator.canonical import (
     Crop,
     Pose,
+    body_size,
     crop_points,
     crop_pose,
     fit_crop,
@@ -30,6 +31,7 @@ from motion_transfer.generator.refinement_net import Refinement, apply_refinemen
 from motion_transfer.generator.warp import sample
 from motion_transfer.training import losses
 from motion_transfer.training.objectives import Features
+from motion_transfer.training.shapes import Bulges, draw_bulges, reshape_pose, reshape_positions
 from motion_transfer.training.sheets import save_rows
 
 WINDOW_SHARE = (0.625, 0.6667)
@@ -107,6 +109,7 @@ def cut_drawings(
     size_hw: tuple[int, int],
     generator: torch.Generator | None = None,
     twice: bool = False,
+    reshaped: float = 0.0,
 ) -> Drawn:
     """Cut a batch of drawings to canonical crops.
 
@@ -117,6 +120,7 @@ def cut_drawings(
             in other colours, over some backdrop; None: whole crops as they are, over grey.
         twice: in training, the batch is followed by itself a little moved, scaled and turned, as
             the next frame would be.
+        reshaped: in training, probability that a person gets another shape, see `shapes`.
     """
     drawn, alpha = samples["drawn"].float() / 255, samples["alpha"].float() / 255
     maps = torch.cat([drawn, samples["rgb"].float() / 255 * alpha, alpha], 1)
@@ -125,6 +129,10 @@ def cut_drawings(
     picture_hw = (maps.shape[-2], maps.shape[-1])
     if generator is not None and torch.rand(1, generator=generator) < 0.5:
         maps, pose = maps.flip(-1), mirror_pose(pose, picture_hw[1])
+    bulges = None
+    if generator is not None and reshaped > 0:
+        bulges = draw_bulges(pose, body_size(pose), probability=reshaped, generator=generator)
+        pose = reshape_pose(pose, bulges)
     crop = fit_crop(pose, picture_hw, size_hw=size_hw)
     if generator is not None:
         height, width = (16 * round(n * s / 16) for n, s in zip(size_hw, WINDOW_SHARE, strict=True))
@@ -140,6 +148,10 @@ def cut_drawings(
         xy = torch.cat([pose.xy, _turned(pose.xy, moved.centre, -angle)])
         maps, pose = _doubled(maps), Pose(xy, _doubled(pose.depth), _doubled(pose.known))
         crop = Crop(*(torch.cat(both) for both in zip(crop, moved, strict=True)))
+    if bulges is not None:
+        bulges = bulges if again is None else Bulges(*map(_doubled, bulges))
+        flat = reshape_positions(positions.flatten(2).mT, bulges)
+        positions = flat.mT.unflatten(2, size_hw)
     planes = sample(maps, positions)
     drawn, held, rgb, alpha = planes.split([5, 1, 3, 1], 1)
     rgb = _same_exposure(rgb, alpha, drawn)

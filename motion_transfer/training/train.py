@@ -232,8 +232,9 @@ def _look(
     """
     if isinstance(stage, refining.RefinementStage):
         drawn = refining.cut_drawings(
-            samples, size_hw=config.size, generator=generator, twice=config.loss.steady > 0
-        )
+            samples, size_hw=config.size, generator=generator, twice=config.loss.steady > 0,
+            reshaped=config.data.reshaped,
+        )  # fmt: skip
         refined = parallel(drawn)
         wanted = features if config.loss.perceptual > 0 else None
         terms = refining.refinement_terms(refined, drawn, wanted)

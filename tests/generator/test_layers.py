@@ -7,7 +7,7 @@ import pytest
 from puppet import COLOURS, PX, RADII, at, cut, draw, hide, middle_of, pose
 
 from motion_transfer.generator.articulated import Source
-from motion_transfer.generator.layers import _within_sides, cut_layers
+from motion_transfer.generator.layers import _even, _within_outline, _within_sides, cut_layers
 from motion_transfer.generator.limbs import LIMBS, NAMES
 from motion_transfer.generator.working import Layer, Skirt, Working
 from motion_transfer.pose.retarget import MIDHIP, NECK
@@ -138,3 +138,41 @@ def test_no_rags_hang_from_the_armpits() -> None:
     inside = _within_sides(work, labels)
     assert not inside[60:88, 112:].any() and inside[60:88, 104:109].all()
     assert inside[100:110, 70:109].all() and not inside[100:110, 112:].any()
+
+
+def working(joints: dict[str, tuple[int, int]], size_hw: tuple[int, int]) -> Working:
+    places = np.zeros((38, 2))
+    for name, place in joints.items():
+        places[INDEX[name]] = place
+    image, alpha = np.zeros((*size_hw, 3), np.uint8), np.ones(size_hw, np.float32)
+    return Working.make(image, alpha, places, PX, (0, 0, size_hw[1], size_hw[0]), 1.0)
+
+
+@pytest.mark.parametrize("lean", [0, 25])
+def test_a_hand_beside_the_thigh_leaves_no_bump_of_cloth(lean: int) -> None:
+    # bug: the outline of the hand that hung there stands out from the shorts
+    rows, columns = np.mgrid[:160, :160]
+    middle = 80 + lean * (rows - 20) / 120
+    own = (np.abs(columns - middle) <= 18) & (rows >= 20) & (rows < 140)
+    hand = (columns > middle + 10) & (columns < middle + 40) & (rows >= 25) & (rows < 80)
+    work = working({"left_hip": (80, 20), "left_knee": (80 + lean, 140)}, own.shape)
+    inside = _within_outline(work, own & ~hand, hand, LIMBS["left_thigh"].main)
+    beyond = columns - middle
+    assert inside[35:75][(np.abs(beyond) <= 15)[35:75]].all()  # what is hidden stays
+    assert not inside[35:75][(np.abs(beyond) > 23)[35:75]].any()
+    nothing = np.zeros_like(hand)
+    assert inside[90:130][(np.abs(beyond) <= 17)[90:130]].all()
+    assert _within_outline(work, own & nothing, nothing, LIMBS["left_thigh"].main).all()
+
+
+def test_sides_that_an_arm_has_hidden_are_even() -> None:
+    # bug: cloth ends in teeth where the arm has been
+    columns = np.arange(120)[None].repeat(160, 0)
+    teeth = np.random.default_rng(0).integers(-3, 4, (160, 1))
+    own, arm = columns < 60 + teeth, (columns >= 60 + teeth) & (columns < 90)
+    even, hidden = _even(own, np.zeros_like(own), arm)
+    edge = (even | hidden).sum(1)[10:-10]
+    assert np.abs(np.diff(edge)).max() <= 1 and np.abs(edge - 60).max() <= 2
+    assert not (even & hidden).any() and not (hidden & ~arm).any()
+    far, none = _even(own, np.zeros_like(own), np.zeros_like(arm))
+    assert (far == own).all() and not none.any()  # the person's own outline is the photo's
