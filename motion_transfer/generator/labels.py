@@ -33,6 +33,7 @@ from motion_transfer.generator.working import (
 )
 from motion_transfer.pose.retarget import MIDHIP, NECK
 
+_BRIDGE_M = 0.06  # as far from a lock may hair be that was taken for trunk
 MOSTLY_BARE = 0.4  # of an arm's sure pixels may look like cloth, or it is a sleeve
 
 
@@ -94,33 +95,47 @@ def label_pixels(work: Working, shown: np.ndarray, skirt: np.ndarray | None) -> 
 
 
 def _hair_over_arms(work: Working, labels: np.ndarray) -> np.ndarray:
-    """(h, w) bool: locks that hang over a shoulder, from what the arms have been given.
+    """(h, w) bool: locks that hang over a shoulder or about a hand, of what the arms were given.
 
-    They look like the hair at the crown and not like the arm at the elbow, and hang together
-    with the head.
+    They look like the hair at the crown and not like what is surely arm, and hang together with
+    the head, if need be through hair that was taken for trunk.
     """
     lab = cv2.cvtColor(work.rgb, cv2.COLOR_RGB2LAB).astype(np.float32)
     centre, radius = head_circle(work.joints, work.metre)
     head = labels == NAMES.index("head")
     crown = head & (work.grid[..., 1] < centre[1] - 0.5 * radius) & (work.matte > 0.9)
-    found = np.zeros(labels.shape, bool)
-    for name in LIMBS:
-        if not name.endswith("upper_arm"):
-            continue
-        own = labels == NAMES.index(name)
-        start, end = (work.joints[j] for j in LIMBS[name].main)
-        lower = own & (
-            segment_distance(work.grid, 0.2 * start + 0.8 * end, end) < 0.04 * work.metre
-        )
-        if crown.sum() < ENOUGH or lower.sum() < ENOUGH:
-            continue
-        like_hair = colour_distance(lab, own, crown) < 12
-        found[own] |= like_hair & (colour_distance(lab, own, lower) > 25)
     kernel = np.ones((3, 3), np.uint8)
-    locks = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, kernel) > 0
-    locks = cv2.dilate(locks.astype(np.uint8), kernel) > 0  # with their soft edges
-    locks &= np.isin(labels, [NAMES.index(n) for n in LIMBS if n.endswith("upper_arm")])
-    return locks & connected(head, head | locks)
+    locks, crumbs = np.zeros(labels.shape, bool), np.zeros(labels.shape, bool)
+    for name in (n for n in LIMBS if "arm" in n):
+        own = labels == NAMES.index(name)
+        sure = own & _sure_of_lock(work, name)
+        if crown.sum() < ENOUGH or sure.sum() < ENOUGH:
+            continue
+        found, like_hair = own.copy(), colour_distance(lab, own, crown) < 12
+        found[own] = like_hair & (colour_distance(lab, own, sure) > 15)
+        found = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, kernel)
+        if found.any():
+            found = (cv2.dilate(found, kernel) > 0) & own  # with its soft edges
+            solid = cv2.morphologyEx((own & ~found).astype(np.uint8), cv2.MORPH_OPEN, kernel) > 0
+            kept = cv2.dilate(connected(sure, solid).astype(np.uint8), kernel) > 0
+            locks, crumbs = locks | found, crumbs | (own & ~found & ~kept)
+    if not locks.any():
+        return locks
+    size = 2 * round(_BRIDGE_M * work.metre) + 1
+    bridge = cv2.dilate(locks.astype(np.uint8), np.ones((size, size))) > 0
+    bridge &= labels == NAMES.index("torso")
+    if bridge.any():
+        bridge[bridge] = colour_distance(lab, bridge, crown) < 12
+    hair = connected(head, head | locks | bridge | crumbs)
+    return (locks | bridge | crumbs) & hair
+
+
+def _sure_of_lock(work: Working, name: str) -> np.ndarray:
+    """(h, w) bool: where a limb is arm, and no lock of hair lies."""
+    if not name.endswith("upper_arm"):
+        return _arm_core(work, name)
+    start, end = (work.joints[j] for j in LIMBS[name].main)
+    return segment_distance(work.grid, 0.2 * start + 0.8 * end, end) < 0.04 * work.metre
 
 
 def _cut_arm(work: Working, names: list[str], seeds: dict[str, np.ndarray]) -> np.ndarray:

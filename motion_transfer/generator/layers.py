@@ -240,9 +240,7 @@ def _within_outline(
     return inside
 
 
-def _even(
-    own: np.ndarray, hidden: np.ndarray, nearer: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _even(own: np.ndarray, hidden: np.ndarray, nearer: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Own and hidden pixels (h, w) with an even edge where they end against what hides them.
 
     Whose pixel is whose is not known exactly there, and the edge is seen when an arm moves away.

@@ -85,9 +85,7 @@ def reshape_positions(positions: torch.Tensor, bulges: Bulges) -> torch.Tensor:
         )
         along = (away * across[:, None]).sum(-1, keepdim=True) * across[:, None]
         one_way = across.square().sum(-1) > 0
-        positions = positions - share[..., None] * torch.where(
-            one_way[:, None, None], along, away
-        )
+        positions = positions - share[..., None] * torch.where(one_way[:, None, None], along, away)
     return positions
 
 

@@ -10,6 +10,10 @@ import pytest
 from puppet import COLOURS, PX, SIZE_HW, at, cut, draw, middle_of, pose, shares
 
 from motion_transfer.generator.articulated import ArticulatedGenerator, Source
+from motion_transfer.generator.labels import _hair_over_arms
+from motion_transfer.generator.limbs import HAND_LEFT, NAMES, segment_distance
+from motion_transfer.generator.working import Working
+from motion_transfer.pose.retarget import HEAD, MIDHIP, NECK
 from motion_transfer.pose.skeleton import INDEX
 
 BESIDE = {"upper_arm": 3, "lower_arm": 3}  # arms that touch the shirt
@@ -84,3 +88,59 @@ def test_a_lock_over_the_shoulder_is_hair() -> None:
     assert alpha > 0.9 and visible < 0.2
     order = ArticulatedGenerator(source).plan(pose({"left_upper_arm": 80}), slice(0, 1))[0].orders
     assert order[0].index("head") > order[0].index("left_upper_arm")
+
+
+HAIR, SKIN, SHIRT = (30, 20, 15), (220, 170, 130), (230, 230, 235)
+
+
+def in_hair(tuft: str) -> tuple[Working, np.ndarray, np.ndarray]:
+    """A head and an arm that was given a tuft of hair too; working picture, labels, the tuft."""
+    height, width = 200, 200
+    rgb = np.full((height, width, 3), SHIRT, np.uint8)
+    labels = np.full((height, width), NAMES.index("torso"))
+    y, x = np.mgrid[:height, :width]
+    head = np.hypot(x - 100, y - 50) < 35
+    rgb[head], labels[head] = HAIR, NAMES.index("head")
+    rgb[np.hypot(x - 100, y - 58) < 15] = SKIN
+    joints = np.zeros((38, 2))
+    for side, sign in (("left", 1), ("right", -1)):
+        for name, place in {"ear": (16, 52), "eye": (8, 50), "shoulder": (40, 100)}.items():
+            joints[INDEX[f"{side}_{name}"]] = (100 + sign * place[0], place[1])
+    joints[INDEX["nose"]] = (100, 58)
+    joints[HEAD], joints[NECK], joints[MIDHIP] = (100, 52), (100, 100), (100, 199)
+    hand = tuft == "hand"
+    for name, place in {"elbow": (180, 110), "wrist": (150, 60), "index": (140, 45),
+                        "pinky": (140, 45)}.items():  # fmt: skip
+        joints[INDEX[f"left_{name}"]] = place if hand or name == "elbow" else (185, 160)
+    if not hand:
+        joints[INDEX["left_elbow"]] = (150, 170)
+    joints[HAND_LEFT] = joints[INDEX["left_index"]]
+    part = "lower_arm" if hand else "upper_arm"
+    start, end = ((180, 110), (140, 45)) if hand else ((140, 100), (150, 170))
+    arm = segment_distance(np.stack([x, y], -1), np.array(start), np.array(end)) < 9
+    piece = (
+        (x > 125) & (x < 158) & (y > 28) & (y < 62) if hand else (x > 118) & (x < 148) & (y > 96)
+    )
+    piece &= ~head & (y < 130)
+    if hand:
+        piece &= ~arm
+    else:  # and between the lock and the head, hair that was taken for trunk
+        rgb[(x > 112) & (x < 130) & (y > 78) & (y <= 96) & ~head] = HAIR
+    rgb[arm], labels[arm] = SKIN, NAMES.index(f"left_{part}")
+    rgb[piece], labels[piece] = HAIR, NAMES.index(f"left_{part}")
+    alpha = np.ones((height, width), np.float32)
+    return Working.make(rgb, alpha, joints, PX, (0, 0, width, height), 1.0), labels, piece
+
+
+@pytest.mark.parametrize("tuft", ["hand", "shoulder"])
+def test_hair_that_an_arm_was_given_goes_back(tuft: str) -> None:
+    # bug: a hand that lay in the hair has a tuft of it for ever; a lock that no hair is seen to
+    # join to the head flies up with the arm
+    work, labels, piece = in_hair(tuft)
+    found = _hair_over_arms(work, labels)
+    assert found[piece].mean() > 0.97
+    arm = np.isin(labels, [NAMES.index("left_lower_arm"), NAMES.index("left_upper_arm")])
+    assert found[arm & ~piece].mean() < 0.15  # a rim of soft pixels
+    black = work.rgb.copy()
+    black[arm] = HAIR  # a sleeve of the hair's colour is no hair
+    assert not _hair_over_arms(replace(work, rgb=black), labels).any()
