@@ -29,6 +29,7 @@ from motion_transfer.generator.working import (
     colour_distance,
     connected,
     fill,
+    find_face,
     torso_polygon,
 )
 from motion_transfer.pose.retarget import MIDHIP, NECK
@@ -103,31 +104,38 @@ def _hair_over_arms(work: Working, labels: np.ndarray) -> np.ndarray:
     lab = cv2.cvtColor(work.rgb, cv2.COLOR_RGB2LAB).astype(np.float32)
     centre, radius = head_circle(work.joints, work.metre)
     head = labels == NAMES.index("head")
-    crown = head & (work.grid[..., 1] < centre[1] - 0.5 * radius) & (work.matte > 0.9)
-    kernel = np.ones((3, 3), np.uint8)
-    locks, crumbs = np.zeros(labels.shape, bool), np.zeros(labels.shape, bool)
+    crown, face = head & (work.grid[..., 1] < centre[1] - 0.5 * radius), find_face(work)
+    crown &= work.matte > 0.9
+    if crown.any() and face.any():  # without the forehead
+        crown[crown] = colour_distance(lab, crown, face) > 25
+    kernel, found = np.ones((3, 3), np.uint8), np.zeros(labels.shape, bool)
+    arms: list[tuple[np.ndarray, np.ndarray]] = []  # all of it, and what is surely arm
     for name in (n for n in LIMBS if "arm" in n):
         own = labels == NAMES.index(name)
         sure = own & _sure_of_lock(work, name)
-        if crown.sum() < ENOUGH or sure.sum() < ENOUGH:
-            continue
-        found, like_hair = own.copy(), colour_distance(lab, own, crown) < 12
-        found[own] = like_hair & (colour_distance(lab, own, sure) > 15)
-        found = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, kernel)
-        if found.any():
-            found = (cv2.dilate(found, kernel) > 0) & own  # with its soft edges
-            solid = cv2.morphologyEx((own & ~found).astype(np.uint8), cv2.MORPH_OPEN, kernel) > 0
-            kept = cv2.dilate(connected(sure, solid).astype(np.uint8), kernel) > 0
-            locks, crumbs = locks | found, crumbs | (own & ~found & ~kept)
-    if not locks.any():
-        return locks
+        if crown.sum() >= ENOUGH and sure.sum() >= ENOUGH:
+            like_hair = colour_distance(lab, own, crown) < 20
+            found[own] = like_hair & (colour_distance(lab, own, sure) > 15)
+            arms.append((own, sure))
+    found = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, kernel) > 0
+    if not found.any():
+        return found
+    locks = cv2.dilate(found.astype(np.uint8), kernel) > 0  # with their soft edges
+    locks &= np.logical_or.reduce([own for own, _ in arms])
     size = 2 * round(_BRIDGE_M * work.metre) + 1
     bridge = cv2.dilate(locks.astype(np.uint8), np.ones((size, size))) > 0
     bridge &= labels == NAMES.index("torso")
     if bridge.any():
         bridge[bridge] = colour_distance(lab, bridge, crown) < 12
-    hair = connected(head, head | locks | bridge | crumbs)
-    return (locks | bridge | crumbs) & hair
+    hair = (locks | bridge) & connected(head, head | locks | bridge)
+    for own, sure in arms:
+        if (own & hair).any():  # their thin rims have another colour, but hang in the air
+            rest = own & ~hair
+            solid = cv2.morphologyEx(rest.astype(np.uint8), cv2.MORPH_OPEN, kernel) > 0
+            rest &= cv2.dilate(connected(sure, solid).astype(np.uint8), kernel) == 0
+            rest[rest] = colour_distance(lab, rest, sure) > 15 if rest.any() else False
+            hair |= rest
+    return hair
 
 
 def _sure_of_lock(work: Working, name: str) -> np.ndarray:

@@ -77,7 +77,12 @@ def draw_bulges(
 
 
 def reshape_positions(positions: torch.Tensor, bulges: Bulges) -> torch.Tensor:
-    """Where in the picture as it is that lies which the reshaped one shows at positions (B, N, 2)."""
+    """Where the picture as it is has what the reshaped one shows.
+
+    Args:
+        positions: (B, N, 2) in the reshaped picture, pixels.
+        bulges: how it is reshaped.
+    """
     for centre, radius, strength, across in zip(*(b.unbind(1) for b in bulges), strict=True):
         away = positions - centre[:, None]
         share = strength[:, None] * torch.exp(

@@ -118,10 +118,8 @@ def in_hair(tuft: str) -> tuple[Working, np.ndarray, np.ndarray]:
     part = "lower_arm" if hand else "upper_arm"
     start, end = ((180, 110), (140, 45)) if hand else ((140, 100), (150, 170))
     arm = segment_distance(np.stack([x, y], -1), np.array(start), np.array(end)) < 9
-    piece = (
-        (x > 125) & (x < 158) & (y > 28) & (y < 62) if hand else (x > 118) & (x < 148) & (y > 96)
-    )
-    piece &= ~head & (y < 130)
+    left, right, top, bottom = (125, 158, 28, 62) if hand else (118, 148, 96, 130)
+    piece = (x > left) & (x < right) & (y > top) & (y < bottom) & ~head
     if hand:
         piece &= ~arm
     else:  # and between the lock and the head, hair that was taken for trunk
