@@ -92,10 +92,12 @@ def test_another_exposure_is_not_to_be_guessed(samples) -> None:
     assert (again.rgb - pair.rgb).abs().max() < 0.02
 
 
-def test_the_second_view_is_the_first_one_a_little_moved(samples) -> None:
+@pytest.mark.parametrize("reshaped", [0.0, 1.0])
+def test_the_second_view_is_the_first_one_a_little_moved(samples, reshaped: float) -> None:
     pair = refining.cut_drawings(
-        samples, size_hw=HW, generator=torch.Generator().manual_seed(3), twice=True
-    )
+        samples, size_hw=HW, generator=torch.Generator().manual_seed(3), twice=True,
+        reshaped=reshaped,
+    )  # fmt: skip
     assert len(pair.drawn) == len(pair.pose.xy) == 8 and pair.again.shape == (4, 2, 80, 64)
     first, second = pair.drawn.chunk(2)
     aligned = (first - sample(second, pair.again)).abs().mean()
@@ -103,6 +105,20 @@ def test_the_second_view_is_the_first_one_a_little_moved(samples) -> None:
     hip = pair.pose.xy[:4, 8].round().long()
     there = torch.stack([pair.again[k, :, y, x] for k, (x, y) in enumerate(hip.tolist())])
     assert (there - pair.pose.xy[4:, 8]).abs().max() < 2.5  # half a pixel of noise, rounding
+
+
+def test_drawing_and_truth_get_the_same_shape(samples) -> None:
+    # bug: the network learns to cut off big hair and wide sleeves, as no rendered people have them
+    same = {**samples, "rgb": samples["drawn"][:, :3], "alpha": samples["drawn"][:, 3:4]}
+    plain, other = (
+        refining.cut_drawings(
+            same, size_hw=HW, generator=torch.Generator().manual_seed(3), reshaped=reshaped
+        )
+        for reshaped in (0.0, 1.0)
+    )
+    assert (plain.alpha - other.alpha).abs().mean() > 0.005
+    assert torch.equal(other.alpha, other.drawn[:, 3:4])
+    assert len(other.drawn) == 4 and other.pose.xy.isfinite().all()
 
 
 def test_steady_is_what_moves_with_the_drawing(samples) -> None:
