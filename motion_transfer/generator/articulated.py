@@ -367,7 +367,7 @@ class ArticulatedGenerator:
             axis = Axis(
                 centre_xy=eyes, up_xy=head_up(torch.from_numpy(joints[None]))[0].numpy(),
                 whole_px=half, still_px=2 * half, nod_px=1.5 * half, crown_px=half,
-                front=0.75,
+                front=0.75, seam=0.7,  # a neck that is lit from one side has no line on its nape
             )  # fmt: skip
             back = _back_of_head(self.layers["head"], joints, self._metre).to(self.device)
             texture, origin = self._textures["head"], self._origin("head")
@@ -685,7 +685,11 @@ def _back_of_head(layer: Layer, joints: np.ndarray, metre: float) -> torch.Tenso
     # hair that the photo shows stays
     other = np.abs(layer.rgba[..., :3] - hair).max(-1) / max(float(spread), 0.02)
     cover = cv2.GaussianBlur(np.clip(other - 1, 0, 1), (0, 0), 0.1 * radius + 0.5)
-    cover = np.clip(4 * cover, 0, 1)[..., None]
+    cover = np.clip(4 * cover, 0, 1)
+    # nothing of a face is hair, be it as dark as brows and eyes
+    middle, reach = (eyes + mouth) / 2, np.linalg.norm(eyes - mouth)
+    away = np.hypot(x - middle[0], y - middle[1]) / max(1.25 * float(reach), 1.0)
+    cover = np.maximum(cover, np.clip(3 - 2 * away, 0, 1))[..., None]
     # strands: noise drawn out downwards, as strong as the hair's own contrast
     noise = np.random.default_rng(0).normal(size=x.shape).astype(np.float32)
     strands = cv2.GaussianBlur(noise, (0, 0), sigmaX=0.02 * radius + 0.5, sigmaY=0.25 * radius)

@@ -26,7 +26,7 @@ _LAST, _SOFT = (-0.5, 0.2), 0.17
 _SMALL, _LARGE = math.radians(15), math.radians(55)
 STEP = 2  # pixels of the texture from one node to the next
 _RIM = 0.96  # share of the outline's width: further out, colours have a part of the background's
-_SEAM = 0.15  # half the width of the soft middle of a back, in shares of it
+_STANDS_OUT, _LINE_PX = 0.08, 2.0  # of [0, 1], beyond a line's own spread; smooth along the axis
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,6 +45,7 @@ class Axis:
         smooth_px: over which the outline is smoothed.
         depth: of the body in shares of its width.
         front: share of the width, in the middle, that is not on the back as well.
+        seam: half the width of the soft middle of the back, in shares of it.
     """
 
     centre_xy: np.ndarray
@@ -57,6 +58,7 @@ class Axis:
     smooth_px: float = 2.0
     depth: float = 1.0
     front: float = 0.5
+    seam: float = 0.15
 
 
 class Body:
@@ -162,7 +164,7 @@ class Surface:
         whole = _Pixels(body, grid, origin_xy)
         share = _share(body.axis, whole)
         solid = _solid(front)
-        behind = _sides(solid, body, whole)
+        behind = _sides(_plain(solid, front[0, 3] > 0.5, whole, body.axis.front), body, whole)
         if back is not None:
             behind = torch.lerp(behind, back[:, :3], back[:, 3:])
         if trunk is not None:
@@ -224,7 +226,39 @@ def _sides(solid: torch.Tensor, body: Body, at: _Pixels) -> torch.Tensor:
     for side in (-1, 1):
         shift = body.moved(at.middle + side * at.half * reach - at.across, 0.0)
         found.append(sample(solid[:, :3], grid + shift, padding="border"))
-    return torch.lerp(found[0], found[1], smoothstep(0.5 + at.column / (2 * _SEAM)))
+    return torch.lerp(found[0], found[1], smoothstep(0.5 + at.column / (2 * body.axis.seam)))
+
+
+def _plain(solid: torch.Tensor, inside: torch.Tensor, at: _Pixels, front: float) -> torch.Tensor:
+    """(1, 3, h, w) colours without what stands out of its line: drawstrings, badges, pockets.
+
+    Where all of a line is of many colours, a pattern, nothing does.
+    """
+    colours = solid[0, :3].cpu().numpy()
+    found = colours.copy()
+    line = (at.along - at.along.min()).round().long().cpu().numpy()
+    shown = inside & (solid[0, 3] > 0.5)  # not what was made up beside a drawstring
+    sides = (shown & (at.column.abs() > front)).cpu().numpy()
+    order = np.flatnonzero(sides)
+    order = order[np.argsort(line.flat[order], kind="stable")]
+    numbers, starts = np.unique(line.flat[order], return_index=True)
+    count = int(line.max()) + 1
+    if len(numbers) == 0:
+        return torch.from_numpy(found)[None].to(solid.device)
+    pixels = colours.reshape(3, -1)[:, order]
+    middle, spread = np.empty((3, len(numbers))), np.empty(len(numbers))
+    for k, own in enumerate(np.split(pixels, starts[1:], 1)):
+        middle[:, k] = np.median(own, 1)
+        spread[k] = np.median(np.abs(own - middle[:, k, None]).max(0))
+    every = np.arange(count)
+    usual = np.stack([np.interp(every, numbers, m) for m in middle])
+    usual = ndimage.gaussian_filter1d(usual, _LINE_PX, axis=1, mode="nearest")
+    pattern = ndimage.median_filter(np.interp(every, numbers, spread), count // 3)
+    usual, limit = usual[:, line], 2 * pattern[line] + _STANDS_OUT
+    odd = np.clip(np.abs(colours - usual).max(0) / limit - 1, 0, 1)
+    odd = np.minimum(1, 2 * ndimage.gaussian_filter(ndimage.maximum_filter(odd, 5), 1.5))
+    found += odd * (usual - colours)
+    return torch.from_numpy(found.astype(np.float32))[None].to(solid.device)
 
 
 def _solid(texture: torch.Tensor) -> torch.Tensor:

@@ -187,6 +187,19 @@ def test_the_hair_hides_the_face_of_a_back(puppet: Source) -> None:
     assert not green.any()
 
 
+def test_streaked_hair_hides_a_red_nose_too(puppet: Source) -> None:
+    # bug: with hair of many colours, dark and red parts of a face pass for hair
+    rgb = puppet.rgb.copy()
+    crown = puppet.pose.xy[0, INDEX["left_ear"], 1] - 20
+    streaks = np.where(np.arange(SIZE_HW[1])[:, None] % 8 < 4, (60, 50, 40), (200, 190, 180))
+    hair = (np.arange(SIZE_HW[0]) < crown)[:, None] & (puppet.alpha > 0.5)
+    rgb[hair] = np.broadcast_to(streaks, rgb.shape)[hair]
+    x, y = middle(puppet.pose, "nose", "nose")
+    rgb[y - 4 : y + 5, x - 4 : x + 5] = (160, 100, 110)
+    drawn = whole(render(replace(puppet, rgb=rgb), poses([metres(angles=A_POSE, turn=180)])))
+    assert not ((drawn[..., 0] - drawn[..., 1])[:, x - 12 : x + 13][: y + 10] > 40).any()
+
+
 @pytest.mark.parametrize(
     ("photo_turn", "turn", "shown"), [(0, 0, True), (0, 180, False), (180, 180, False)]
 )

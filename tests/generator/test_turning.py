@@ -84,6 +84,29 @@ def test_a_back_has_no_buttons_and_no_open_jacket() -> None:
     assert back[:, :, MIDDLE - 36 : MIDDLE + 37].sub(0.4).abs().max() < 0.01
 
 
+@pytest.mark.parametrize("side", [-1, 1])
+def test_a_back_has_no_drawstrings(side: int) -> None:
+    # bug: what hangs beside the middle of the front is drawn out to pale patches on the back
+    front = texture()
+    front[:, :3] = 0.4 * front[:, 3:4]
+    column = MIDDLE + side * 30
+    front[:, :3, 5:30, column - 2 : column + 3] = 1.0
+    beyond = slice(column + 3, None) if side > 0 else slice(0, column - 2)
+    front[:, 4, 5:30, beyond] = 0.0  # an arm hides what is beside it
+    front[:, :3, 5:30, beyond] *= 2  # what is made up there goes on from the drawstring
+    back = surface(front).colours[0, 4:, :, 15:-15]
+    assert (back - 0.4).abs().max() < 0.1
+
+
+def test_a_pattern_goes_on_round_the_back() -> None:
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    checks = torch.from_numpy(((x // 4 + y // 4) % 2).astype(np.float32))
+    front = texture()
+    front[:, :3] = checks * front[:, 3:4]
+    back = surface(front).colours[0, 4:, :, 15:-15]
+    assert back.std() > 0.7 * checks.std()
+
+
 def test_a_head_nods() -> None:
     made = surface(texture(y=30), Axis(**(vars(UPRIGHT) | {"nod_px": 25.0})))
     x, y = white(look(made, 0.0, math.radians(20)))
