@@ -99,7 +99,8 @@ def _weights(
     """List the model files, or fetch those that are missing.
 
     Args:
-        action: `list` shows name, size, licence and state; `fetch` gets what is missing.
+        action: `list` shows name, size, licence, state, and what each is for; `fetch` gets what
+            is missing.
         group: what to fetch: for `transfer`, the `features` networks of training and evaluation,
             or what knows `faces`, for evaluation.
     """
@@ -114,12 +115,12 @@ def _weights(
     table = Table()
     for title in ("file", "MB", "licence", "state"):
         table.add_column(title, no_wrap=True)
-    table.add_column("what for")
     for status in weights.status():
         file = status.file
-        table.add_row(file.name, f"{file.num_bytes / 1e6:.1f}", file.licence, status.state,
-                      f"{file.purpose}; from {file.origin}")  # fmt: skip
+        table.add_row(file.name, f"{file.num_bytes / 1e6:.1f}", file.licence, status.state)
     Console().print(table)
+    for status in weights.status() if action == "list" else ():
+        print(f"{status.file.name}: {status.file.purpose}; from {status.file.origin}")
     print(f"kept in {weights.cache_dir()}")
 
 

@@ -159,8 +159,11 @@ def test_weights_list(run) -> None:
     # bug: nobody can see which licence the model files have
     status, out, _ = run("weights", "list")
     assert status == 0
-    for word in ("pose_detection", "u2net", "Apache-2.0", "kept in"):
+    for word in ("pose_detection", "u2net", "Apache-2.0", "kept in", "cuts the person out"):
         assert word in out
+    table = [line for line in out.splitlines() if line.startswith("│")]
+    files = [line.split()[1] for line in table]
+    assert "…" not in out and len(files) == len(set(files))  # one line a file in 80 columns
 
 
 @pytest.mark.parametrize(
