@@ -22,10 +22,12 @@ from motion_transfer.generator.labels import label_pixels
 from motion_transfer.generator.limbs import LIMBS, NAMES, extend_joints, mirrored, segment_distance
 from motion_transfer.generator.skirts import find_skirt
 from motion_transfer.generator.working import (
+    ENOUGH,
     WORKING_HEIGHT,
     Layer,
     Skirt,
     Working,
+    colour_distance,
     fill,
     torso_polygon,
 )
@@ -143,6 +145,8 @@ def _make_layer(
     source = own | overlap | ((caps > 0.02) & ~hidden)
     # an edge against a nearer layer is mixed colour, and labels are not exact there
     source &= ~cv2.dilate((nearer & (caps < 0.9)).astype(np.uint8), np.ones((7, 7))).astype(bool)
+    if name in ("torso", "skirt"):
+        source &= ~_finger_rims(work, labels)
     rows, columns = np.flatnonzero((weight > 0.01).any(1)), np.flatnonzero((weight > 0.01).any(0))
     wx0, wy0 = max(0, columns[0] - 1), max(0, rows[0] - 1)
     wx1, wy1 = min(own.shape[1], columns[-1] + 2), min(own.shape[0], rows[-1] + 2)
@@ -262,6 +266,25 @@ def _hand_zone(work: Working, labels: np.ndarray) -> np.ndarray:
             radius = limb.end_radius_m * work.metre
             zone |= segment_distance(work.grid, wrist, fingers) < 1.3 * radius
     return zone
+
+
+def _finger_rims(work: Working, labels: np.ndarray) -> np.ndarray:
+    """(h, w) bool: about the hands, what looks like them and is no part of an arm.
+
+    A rim of a finger is enough to fill all that the hand hid with its colour.
+    """
+    lab = cv2.cvtColor(work.rgb, cv2.COLOR_RGB2LAB).astype(np.float32)
+    rims = np.zeros(labels.shape, bool)
+    for side in ("left", "right"):
+        name = f"{side}_lower_arm"
+        own = labels == NAMES.index(name)
+        hand = own & (work.hand_distance([name]) < 1.2)
+        core = hand & (work.hand_distance([name]) < 0.7)
+        near = cv2.dilate(hand.astype(np.uint8), np.ones((17, 17))) > 0
+        near &= (labels >= 0) & ~own
+        if core.sum() >= ENOUGH and near.any():
+            rims[near] |= colour_distance(lab, near, core) < 25
+    return rims
 
 
 def _hull(mask: np.ndarray) -> np.ndarray:

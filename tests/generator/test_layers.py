@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from puppet import COLOURS, PX, RADII, at, cut, draw, hide, middle_of, pose
+from puppet import COLOURS, PX, RADII, at, cut, draw, hide, middle_of, pose, shares
 
 from motion_transfer.generator.articulated import Source
 from motion_transfer.generator.layers import _even, _within_outline, _within_sides, cut_layers
@@ -58,6 +58,22 @@ def test_what_an_arm_hides_is_filled_and_marked() -> None:
     assert np.abs(colour - COLOURS["torso"]).max() < 20
     assert visible < 0.1
     assert at(layers["left_lower_arm"], x, y)[2] > 0.95
+
+
+def test_a_fingertip_does_not_colour_what_the_hand_hid() -> None:
+    # bug: of a hand that lay before a coat a smear of skin stays
+    source = draw(pose({"left_upper_arm": 10, "left_lower_arm": -75}))
+    rgb, skin = source.rgb.copy(), COLOURS["left_lower_arm"]
+    knuckles = source.pose.xy[0, INDEX["left_index"]]
+    y, x = np.mgrid[: rgb.shape[0], : rgb.shape[1]]
+    tip = np.hypot(x - knuckles[0] + 0.085 * PX, y - knuckles[1]) < 3.5  # apart from the hand
+    on_cloth = np.abs(rgb.astype(int) - COLOURS["torso"]).max(-1) < 6
+    assert on_cloth[tip].mean() > 0.5
+    rgb[tip & on_cloth] = skin
+    layers, _ = cut(Source(rgb=rgb, alpha=source.alpha, pose=source.pose))
+    assert shares(layers["torso"], skin) < 0.001
+    hidden = at(layers["torso"], *middle_of(source, "left_lower_arm"))[0]
+    assert np.abs(hidden - COLOURS["torso"]).max() < 20
 
 
 def test_what_the_photo_does_not_show_has_no_layer() -> None:
