@@ -35,6 +35,7 @@ from motion_transfer.generator.working import (
 from motion_transfer.pose.retarget import MIDHIP, NECK
 
 _BRIDGE_M = 0.06  # as far from a lock may hair be that was taken for trunk
+CRUMB = 0.1  # of a limb's largest part
 MOSTLY_BARE = 0.4  # of an arm's sure pixels may look like cloth, or it is a sleeve
 
 
@@ -92,7 +93,27 @@ def label_pixels(work: Working, shown: np.ndarray, skirt: np.ndarray | None) -> 
     if skirt is not None:
         labels[skirt & ~inner] = NAMES.index("skirt")
     labels[~person] = -1
+    _give_crumbs_away(labels, work.matte)
     return labels
+
+
+def _give_crumbs_away(labels: np.ndarray, matte: np.ndarray) -> None:
+    """Small parts of a lower leg that only faint pixels join to it go to what they lie beside.
+
+    A heel that the other foot was given hangs in the air when that one steps aside.
+    """
+    for name in ("left_shin", "right_shin"):
+        number = NAMES.index(name)
+        own = labels == number
+        _, parts, stats, _ = cv2.connectedComponentsWithStats(
+            (own & (matte > 0.5)).astype(np.uint8)
+        )
+        sizes = stats[1:, cv2.CC_STAT_AREA]
+        for part in np.flatnonzero(sizes < CRUMB * sizes.max(initial=0)) + 1:
+            around = cv2.dilate((parts == part).astype(np.uint8), np.ones((5, 5))) > 0
+            others = labels[around & (labels >= 0) & ~own & (matte > 0.5)]
+            if len(others):
+                labels[around & own] = np.bincount(others).argmax()
 
 
 def _hair_over_arms(work: Working, labels: np.ndarray) -> np.ndarray:

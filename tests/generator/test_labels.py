@@ -10,7 +10,7 @@ import pytest
 from puppet import COLOURS, PX, SIZE_HW, at, cut, draw, middle_of, pose, shares
 
 from motion_transfer.generator.articulated import ArticulatedGenerator, Source
-from motion_transfer.generator.labels import _hair_over_arms
+from motion_transfer.generator.labels import _give_crumbs_away, _hair_over_arms
 from motion_transfer.generator.limbs import HAND_LEFT, NAMES, segment_distance
 from motion_transfer.generator.working import Working
 from motion_transfer.pose.retarget import HEAD, MIDHIP, NECK
@@ -142,3 +142,20 @@ def test_hair_that_an_arm_was_given_goes_back(tuft: str) -> None:
     black = work.rgb.copy()
     black[arm] = HAIR  # a sleeve of the hair's colour is no hair
     assert not _hair_over_arms(replace(work, rgb=black), labels).any()
+
+
+def test_a_heel_goes_with_its_own_foot() -> None:
+    # bug: a speck of one foot, joined to the other by a shadow, hangs in the air beside it
+    labels = np.full((60, 80), -1)
+    matte = np.zeros(labels.shape, np.float32)
+    left, right = NAMES.index("left_shin"), NAMES.index("right_shin")
+    for number, columns in ((left, slice(50, 65)), (right, slice(10, 30))):
+        labels[5:50, columns], matte[5:50, columns] = number, 1.0
+    labels[44:48, 34:50], matte[44:48, 34:50] = left, 0.2  # a shadow
+    labels[42:48, 30:36], matte[42:48, 30:36] = left, 1.0  # the right one's heel
+    _give_crumbs_away(labels, matte)
+    assert (labels[42:48, 30:36] == right).all() and (labels[5:50, 50:65] == left).all()
+    assert (labels[44:48, 39:50] == left).all()
+    labels[2:4, 70:72], matte[2:4, 70:72] = left, 1.0  # nobody is beside it
+    _give_crumbs_away(labels, matte)
+    assert (labels[2:4, 70:72] == left).all()
