@@ -14,6 +14,9 @@ from motion_transfer.pose.skeleton import INDEX
 HEM_STEP, HEM_REACH_M, HEM_SLACK_M = 0.17, 0.025, 0.08
 """By how much of its width the outline steps inwards at a hem, over how high a strip that is
 measured, and how far cloth may hang below the hem."""
+HEM_FAR_M, HEM_FAR_STEP = 0.24, 0.14
+"""Over legs whose bones are so far apart, without a gap, a smaller step is enough: a skirt is drawn
+tight by a wide stance."""
 HEM_GAP_M, HEM_APART_M, HEM_LEVEL_M = 0.02, 0.2, 0.1
 """How wide a gap between the legs must be to count; how far apart the bones of legs are that would
 show one in trousers; and by how much one knee may be higher than the other."""
@@ -120,11 +123,10 @@ def _hem_step(work: Working, body: np.ndarray, rows: range) -> int | None:
     drop = 1 - below / np.maximum(above, 1.0)
     step = rows.start + int(middles[drop.argmax()])
     whole = gap[rows.start : step - 2 * reach].max(initial=0) <= HEM_GAP_M
-    apart = (
-        gap[step + 2 * reach : step + 4 * reach].mean() >= HEM_GAP_M
-        or legs[step, 1] - legs[step, 0] >= HEM_APART_M * metre
-    )
-    return step - reach // 2 if drop.max() >= HEM_STEP and whole and apart else None
+    bones = (legs[step, 1] - legs[step, 0]) / metre
+    apart = gap[step + 2 * reach : step + 4 * reach].mean() >= HEM_GAP_M or bones >= HEM_APART_M
+    least = HEM_FAR_STEP if bones >= HEM_FAR_M else HEM_STEP
+    return step - reach // 2 if drop.max() >= least and whole and apart else None
 
 
 def with_hem(work: Working, skirt: np.ndarray, legs: np.ndarray) -> np.ndarray:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from puppet import COLOURS, PX, cut, draw, pose, shares
+
+from motion_transfer.generator.skirts import _hem_step
+from motion_transfer.generator.working import Working
+from motion_transfer.pose.skeleton import INDEX
 
 
 def test_trousers_are_no_skirt_and_a_skirt_is_one_piece() -> None:
@@ -49,3 +54,32 @@ def test_a_close_skirt_is_one_piece_down_to_its_hem() -> None:
 def test_shorts_are_no_skirt() -> None:
     layers, skirt = cut(draw(pose({"thigh": 8, "shin": 3}), skirt="shorts"))
     assert skirt is None and "skirt" not in layers
+
+
+@pytest.mark.parametrize(
+    ("apart_m", "slit", "found"),
+    [
+        (0.27, False, True),  # drawn tight by a wide stance, it hardly stands out from the legs
+        (0.15, False, False),  # trousers end so too
+        (0.27, True, False),  # shorts
+    ],
+)
+def test_a_wide_stance_draws_a_skirt_tight(apart_m: float, slit: bool, found: bool) -> None:
+    joints = np.zeros((38, 2))
+    middle, hip, hem, knee = 120, 40, 100, 140
+    for side, sign in (("left", 1), ("right", -1)):
+        joints[INDEX[f"{side}_hip"]] = (middle + sign * 0.06 * PX, hip)
+        slope = (apart_m / 2 - 0.06) * PX / (hem - hip)  # to be so far apart at the hem
+        for name, y in (("knee", knee), ("ankle", 239)):
+            joints[INDEX[f"{side}_{name}"]] = (middle + sign * (0.06 * PX + slope * (y - hip)), y)
+    matte = np.zeros((240, 240), np.float32)
+    matte[:hem, middle - 50 : middle + 50] = 1.0
+    matte[hem:, middle - 42 : middle + 42] = 1.0
+    if slit:
+        matte[70:, middle - 6 : middle + 6] = 0.0
+    rgb = np.zeros((240, 240, 3), np.uint8)
+    work = Working.make(rgb, matte, joints, PX, (0, 0, 240, 240), 1.0)
+    step = _hem_step(work, matte > 0.5, range(55, 150))
+    assert (step is not None) == found
+    if found:
+        assert abs(step - hem) < 0.05 * PX
