@@ -36,7 +36,9 @@ from motion_transfer.pose.retarget import MIDHIP, NECK
 
 _BRIDGE_M = 0.06  # as far from a lock may hair be that was taken for trunk
 CRUMB = 0.1  # of a limb's largest part
-MOSTLY_BARE = 0.4  # of an arm's sure pixels may look like cloth, or it is a sleeve
+MOSTLY_BARE, SOME_SKIN = 0.4, 0.25
+"""So many of an arm's sure pixels may look like cloth, or it is a sleeve; and so much of a section
+across the arm must be skin, or it is a short one."""
 
 
 def label_pixels(work: Working, shown: np.ndarray, skirt: np.ndarray | None) -> np.ndarray:
@@ -177,9 +179,10 @@ def _cut_arm(work: Working, names: list[str], seeds: dict[str, np.ndarray]) -> n
     lab = cv2.cvtColor(work.rgb, cv2.COLOR_RGB2LAB).astype(np.float32)
     person = work.matte > 0.05
     distance = np.minimum.reduce([work.distance[n] for n in names])
-    arms = [_sure_arm(work, lab, n, seeds[n]) for n in names]
     trunk = np.logical_or.reduce([s for n, s in seeds.items() if n in ("torso", "skirt")])
-    arm = np.logical_or.reduce([_without_cloth(lab, own, trunk) for own in arms])
+    arm = np.zeros(person.shape, bool)
+    for name in names:
+        arm |= _without_cloth(work, lab, name, _sure_arm(work, lab, name, seeds[name]), trunk)
     narrow = fill(person.shape, torso_polygon(work, 0.75, -0.04, 0.02))
     wide = fill(person.shape, torso_polygon(work, 1.35, -0.04, 0.05))
     body = (narrow & (distance > 1.3)) | (wide & (distance > 1.5)) | (distance > 3.2)
@@ -233,16 +236,26 @@ def _sure_arm(work: Working, lab: np.ndarray, name: str, core: np.ndarray) -> np
     return result
 
 
-def _without_cloth(lab: np.ndarray, arm: np.ndarray, trunk: np.ndarray) -> np.ndarray:
+def _without_cloth(
+    work: Working, lab: np.ndarray, name: str, arm: np.ndarray, trunk: np.ndarray
+) -> np.ndarray:
     """(h, w) bool: a bare arm's sure pixels but for those that look like the cloth beside it.
 
-    An elbow's key point may lie in the shirt. Of a sleeve, most pixels look like the trunk.
+    An elbow's key point may lie in the shirt: then skin is beside the cloth. A short sleeve goes
+    all round the arm.
     """
     if arm.sum() < ENOUGH or trunk.sum() < ENOUGH:
         return arm
-    result, cloth = arm.copy(), colour_distance(lab, arm, trunk) < 10
-    if cloth.mean() < MOSTLY_BARE:
-        result[arm] = ~cloth
+    cloth = colour_distance(lab, arm, trunk) < 10
+    if cloth.mean() >= MOSTLY_BARE:
+        return arm
+    start, end = (work.joints[j] for j in LIMBS[name].main)
+    along = (end - start) / max(float(np.linalg.norm(end - start)), 1e-6)
+    section = np.round((work.grid[arm] - start) @ along).astype(int)
+    section -= section.min()
+    bare = np.bincount(section, ~cloth) / np.maximum(np.bincount(section), 1)
+    result = arm.copy()
+    result[arm] = ~(cloth & (bare[section] > SOME_SKIN))
     return result
 
 

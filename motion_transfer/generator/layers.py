@@ -39,7 +39,7 @@ HIDES: dict[str, tuple[str, ...]] = {
     "skirt": ("thigh", "shin"), "torso": (), "thigh": (), "shin": (),
 }  # fmt: skip
 
-WIDER = 1.1  # what is hidden of a thigh, which tapers, against what is shown
+WIDER = 0.1  # by so much what is hidden of a thigh, which tapers, is wider than what is shown
 EVEN_PX = 3.0  # standard deviation, working pixels
 
 
@@ -69,11 +69,12 @@ def cut_layers(
     work = dataclasses.replace(work, pocketed=find_pocketed(work))
     skirt_mask, hem = find_skirt(work)
     labels = label_pixels(work, shown, skirt_mask)
+    rims = _finger_rims(work, labels)
     layers = {}
     for number, name in enumerate(NAMES):
         if (labels == number).sum() < 12:
             continue
-        layer = _make_layer(name, number, work, labels, rgb, alpha)
+        layer = _make_layer(name, number, work, labels, rims, rgb, alpha)
         if layer is not None:
             layers[name] = layer
     for name in work.pocketed:
@@ -116,7 +117,13 @@ def _meets(one: str, other: str) -> bool:
 
 
 def _make_layer(
-    name: str, number: int, work: Working, labels: np.ndarray, rgb: np.ndarray, alpha: np.ndarray
+    name: str,
+    number: int,
+    work: Working,
+    labels: np.ndarray,
+    rims: np.ndarray,
+    rgb: np.ndarray,
+    alpha: np.ndarray,
 ) -> Layer | None:
     own = labels == number
     nearer = np.isin(labels, [i for i, n in enumerate(NAMES) if _hides(n, name)])
@@ -146,7 +153,7 @@ def _make_layer(
     # an edge against a nearer layer is mixed colour, and labels are not exact there
     source &= ~cv2.dilate((nearer & (caps < 0.9)).astype(np.uint8), np.ones((7, 7))).astype(bool)
     if name in ("torso", "skirt"):
-        source &= ~_finger_rims(work, labels)
+        source &= ~rims
     rows, columns = np.flatnonzero((weight > 0.01).any(1)), np.flatnonzero((weight > 0.01).any(0))
     wx0, wy0 = max(0, columns[0] - 1), max(0, rows[0] - 1)
     wx1, wy1 = min(own.shape[1], columns[-1] + 2), min(own.shape[0], rows[-1] + 2)
@@ -239,8 +246,8 @@ def _within_outline(
         if free.sum() < 0.1 * length:
             continue
         out = ndimage.median_filter(reach[free], 5, mode="nearest")
-        limit = WIDER * np.interp(place, sections[free], out)
-        inside &= sign * away <= limit
+        limit = np.interp(place, sections[free], out)
+        inside &= sign * away <= limit + WIDER * np.abs(limit)
     return inside
 
 
@@ -278,8 +285,8 @@ def _finger_rims(work: Working, labels: np.ndarray) -> np.ndarray:
     for side in ("left", "right"):
         name = f"{side}_lower_arm"
         own = labels == NAMES.index(name)
-        hand = own & (work.hand_distance([name]) < 1.2)
-        core = hand & (work.hand_distance([name]) < 0.7)
+        away = work.hand_distance([name])
+        hand, core = own & (away < 1.2), own & (away < 0.7)
         near = cv2.dilate(hand.astype(np.uint8), np.ones((17, 17))) > 0
         near &= (labels >= 0) & ~own
         if core.sum() >= ENOUGH and near.any():

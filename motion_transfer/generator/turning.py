@@ -235,7 +235,6 @@ def _plain(solid: torch.Tensor, inside: torch.Tensor, at: _Pixels, front: float)
     Where all of a line is of many colours, a pattern, nothing does.
     """
     colours = solid[0, :3].cpu().numpy()
-    found = colours.copy()
     line = (at.along - at.along.min()).round().long().cpu().numpy()
     shown = inside & (solid[0, 3] > 0.5)  # not what was made up beside a drawstring
     sides = (shown & (at.column.abs() > front)).cpu().numpy()
@@ -244,7 +243,7 @@ def _plain(solid: torch.Tensor, inside: torch.Tensor, at: _Pixels, front: float)
     numbers, starts = np.unique(line.flat[order], return_index=True)
     count = int(line.max()) + 1
     if len(numbers) == 0:
-        return torch.from_numpy(found)[None].to(solid.device)
+        return solid[:, :3]
     pixels = colours.reshape(3, -1)[:, order]
     middle, spread = np.empty((3, len(numbers))), np.empty(len(numbers))
     for k, own in enumerate(np.split(pixels, starts[1:], 1)):
@@ -257,7 +256,7 @@ def _plain(solid: torch.Tensor, inside: torch.Tensor, at: _Pixels, front: float)
     usual, limit = usual[:, line], 2 * pattern[line] + _STANDS_OUT
     odd = np.clip(np.abs(colours - usual).max(0) / limit - 1, 0, 1)
     odd = np.minimum(1, 2 * ndimage.gaussian_filter(ndimage.maximum_filter(odd, 5), 1.5))
-    found += odd * (usual - colours)
+    found = colours + odd * (usual - colours)
     return torch.from_numpy(found.astype(np.float32))[None].to(solid.device)
 
 

@@ -3,8 +3,7 @@
 The errors that a tracker makes on a single picture are far larger than those that are left of a
 smoothed track, in which source and target are off in the same way. Drawn with the former, puppets
 overlap the truth by 0.71, on real clips by 0.87; what is learned from such drawings does harm to
-good ones. So only a share of the errors is kept, and frames that are far off are left out: what
-stays overlaps by 0.88.
+good ones. So only a share of the errors is kept, and frames that are far off are left out.
 
 Axes: H W pixels of the picture.
 """

@@ -36,6 +36,28 @@ def test_an_arm_takes_no_strip_of_the_shirt_along(side: str, metres: float) -> N
                       - own).max() < 8  # fmt: skip
 
 
+@pytest.mark.parametrize("share", [0.3, 0.5])
+def test_a_short_sleeve_goes_with_its_arm(share: float) -> None:
+    # bug: what looks like the shirt is no arm, so that sleeves stay behind as lumps at the armpits
+    source = draw(pose())
+    shoulder, elbow = (source.pose.xy[0, INDEX[f"left_{j}"]] for j in ("shoulder", "elbow"))
+    y, x = np.mgrid[: SIZE_HW[0], : SIZE_HW[1]]
+    place = (np.stack([x, y], -1) - shoulder) @ (elbow - shoulder)
+    place = place / ((elbow - shoulder) @ (elbow - shoulder))
+    arm = np.abs(source.rgb.astype(int) - COLOURS["left_upper_arm"]).max(-1) < 40
+    rgb = source.rgb.copy()
+    rgb[arm & (place < share)] = COLOURS["torso"]
+    layers, _ = cut(replace(source, rgb=rgb))
+    at_x, at_y = np.round(shoulder + (share - 0.05) * (elbow - shoulder)).astype(int)
+    for along in (0.0, 0.6):  # in the middle, and towards the outer side
+        out = along * 0.05 * PX
+        colour, alpha, visible = at(layers["left_upper_arm"], at_x + round(out), at_y - round(out))
+        assert alpha > 0.9 and visible > 0.9, along
+        assert np.abs(colour - COLOURS["torso"]).max() < 10
+    middle = shoulder + 0.25 * (elbow - shoulder)
+    assert at(layers["left_upper_arm"], *np.round(middle).astype(int))[1] > 0.9
+
+
 def test_fingers_do_not_stay_on_the_thigh() -> None:
     # bug: the ends of fingers, beyond the key points, are taken for a pattern of the trousers
     source = draw(pose(BESIDE | {"thigh": 2, "shin": 2}))
