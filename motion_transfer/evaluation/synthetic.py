@@ -75,16 +75,15 @@ def make_case(sampled: Sample, name: str, *, pose: str, blazepose: BlazePose | N
     """
     track = _track(sampled, pose, blazepose)
     alpha = sampled.alpha.astype(np.float32) / 255
-    source = Source(
-        rgb=estimate_foreground(sampled.rgb[0], alpha[0]), alpha=alpha[0], pose=track[:1]
-    )
+    own = [estimate_foreground(rgb, matte) for rgb, matte in zip(sampled.rgb, alpha, strict=True)]
+    source = Source(rgb=own[0], alpha=alpha[0], pose=track[:1])
     targets = track[1:]
     truths = {}
     for k in range(len(targets)):
         motion, known = _motion(sampled, k) if k + 1 < len(targets) else (None, None)
         person = alpha[k + 1][..., None]
         truths[k] = Truth(
-            rgb=np.round(sampled.rgb[k + 1] * person + GREY * (1 - person)).astype(np.uint8),
+            rgb=np.round(own[k + 1] * person + GREY * (1 - person)).astype(np.uint8),
             alpha=alpha[k + 1],
             flow=sampled.flow[k].transpose(2, 0, 1).astype(np.float32),
             known=sampled.part[k + 1] > 0,

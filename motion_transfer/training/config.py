@@ -42,6 +42,7 @@ class DataConfig:
     part_maps: float = 0.3  # probability of a real ten-part map in place of one from joints
     exact: float = 0.1  # probability of a batch with the rig's own key points
     reshaped: float = 0.0  # probability that a person is swollen and shrunk; stage refinement
+    torn: float = 0.0  # probability that a drawing's outline gets rags; stage refinement
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -105,6 +106,7 @@ class LossConfig:
     matching: float = 0.0
     clip: float = 0.0  # discriminator of two frames; needs two frames
     steady: float = 0.0  # the same done to a drawing and to the same one moved; stage refinement
+    crisp: float = 0.0  # as little of the matte half transparent as of the truth; stage refinement
     hidden_flow: float = 0.15  # weight of a pixel that the source does not show
     network: FeatureName = "none"  # of `evaluation.features`, for the terms that need one
     stages: int = 3  # of that network, from the finest

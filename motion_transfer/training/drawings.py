@@ -23,6 +23,7 @@ from motion_transfer.errors import InputError
 from motion_transfer.evaluation.synthetic import make_case
 from motion_transfer.generator.articulated import ArticulatedGenerator, Plan
 from motion_transfer.generator.puppets import place_map
+from motion_transfer.person.foreground import estimate_foreground
 from motion_transfer.synth.sample import Sample
 from motion_transfer.synth.shards import list_shards, read_shard, write_arrays
 from motion_transfer.training.sample_files import SampleFiles, Tensors
@@ -42,7 +43,7 @@ class Drawing:
     Args:
         name: of the sample, and which target.
         drawn: (H, W, 6) uint8, `PLANES`.
-        rgb: (H, W, 3) uint8 the true picture.
+        rgb: (H, W, 3) uint8 the true picture, with the person's own colour at soft edges.
         alpha: (H, W) uint8 the true matte.
         joints: (33, 4) float32 x, y, depth in pixels and confidence, by which it was drawn.
     """
@@ -111,7 +112,8 @@ def draw_sample(sampled: Sample, *, noise: float) -> Iterator[Drawing]:
         if (ours & truth).sum() < LEAST_OVERLAP * (ours | truth).sum() or not truth.any():
             continue
         yield Drawing(
-            name=f"{sampled.name} {frame}", drawn=drawn, rgb=sampled.rgb[frame + 1],
+            name=f"{sampled.name} {frame}", drawn=drawn,
+            rgb=estimate_foreground(sampled.rgb[frame + 1], sampled.alpha[frame + 1] / 255),
             alpha=sampled.alpha[frame + 1],
             joints=np.column_stack(
                 [targets.xy[frame], targets.depth[frame], targets.confidence[frame]]

@@ -31,6 +31,7 @@ from motion_transfer.generator.refinement_net import Refinement, apply_refinemen
 from motion_transfer.generator.warp import sample
 from motion_transfer.training import losses
 from motion_transfer.training.objectives import Features
+from motion_transfer.training.rags import tear_rims
 from motion_transfer.training.shapes import Bulges, draw_bulges, reshape_pose, reshape_positions
 from motion_transfer.training.sheets import save_rows
 
@@ -38,6 +39,8 @@ WINDOW_SHARE = (0.625, 0.6667)
 """Of the crop's height and width that a step looks at: most of the rest is empty."""
 REGION_PX = 4
 """The loss looks so far around the person."""
+HAZE_PX = 7
+"""How far outlines may lie apart and yet be compared in how soft they are."""
 _MOVED_PX, _SCALED, _TURNED, _JITTER_PX = 4.0, 0.03, 0.1, 0.5  # the second view; its key points
 _SWAPPED, _NEGATIVE = 0.3, 0.2  # probabilities of other colours
 
@@ -110,6 +113,7 @@ def cut_drawings(
     generator: torch.Generator | None = None,
     twice: bool = False,
     reshaped: float = 0.0,
+    torn: float = 0.0,
 ) -> Drawn:
     """Cut a batch of drawings to canonical crops.
 
@@ -121,8 +125,12 @@ def cut_drawings(
         twice: in training, the batch is followed by itself a little moved, scaled and turned, as
             the next frame would be.
         reshaped: in training, probability that a person gets another shape, see `shapes`.
+        torn: in training, probability that a drawing's outline gets rags, see `rags`.
     """
     drawn, alpha = samples["drawn"].float() / 255, samples["alpha"].float() / 255
+    if generator is not None and torn > 0:
+        shown = tear_rims(drawn[:, :5], probability=torn, generator=generator)
+        drawn = torch.cat([shown, drawn[:, 5:]], 1)
     maps = torch.cat([drawn, samples["rgb"].float() / 255 * alpha, alpha], 1)
     joints = samples["joints"]
     pose = from_blazepose(joints[..., :2], joints[..., 2], joints[..., 3])
@@ -247,6 +255,7 @@ def refinement_terms(
     terms = {
         "rgb": losses.l1(refined.rgb, truth, region),
         "alpha": losses.l1(refined.alpha, pair.alpha, region),
+        "crisp": _haze(refined.alpha, pair.alpha, region),
     }
     if features is not None:
         ours, theirs = ([x.float() for x in features(picture)] for picture in (refined.rgb, truth))
@@ -254,6 +263,18 @@ def refinement_terms(
     if pair.again is not None:
         terms["steady"] = _unsteadiness(refined, pair, region)
     return terms
+
+
+def _haze(alpha: torch.Tensor, truth: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
+    """How much more of a matte is half transparent than of the truth, in neighbourhoods.
+
+    An outline that lies a little elsewhere is as good as one that is smeared in all other terms.
+    """
+    ours, theirs = (
+        functional.avg_pool2d(x * (1 - x), 2 * HAZE_PX + 1, 1, HAZE_PX)
+        for x in (alpha.clamp(0, 1), truth)
+    )
+    return losses.l1(torch.maximum(ours, theirs), theirs, region)
 
 
 def _unsteadiness(refined: Refined, pair: Drawn, region: torch.Tensor) -> torch.Tensor:

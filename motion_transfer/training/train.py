@@ -233,7 +233,7 @@ def _look(
     if isinstance(stage, refining.RefinementStage):
         drawn = refining.cut_drawings(
             samples, size_hw=config.size, generator=generator, twice=config.loss.steady > 0,
-            reshaped=config.data.reshaped,
+            reshaped=config.data.reshaped, torn=config.data.torn,
         )  # fmt: skip
         refined = parallel(drawn)
         wanted = features if config.loss.perceptual > 0 else None

@@ -5,6 +5,7 @@ import json
 import puppets
 import pytest
 import torch
+from torch.nn.functional import avg_pool2d
 from torch.utils.data import default_collate
 
 from motion_transfer.errors import InputError, WeightsError
@@ -136,6 +137,31 @@ def test_steady_is_what_moves_with_the_drawing(samples) -> None:
     standing = torch.cat([moving[:4], moving[:4]])
     assert steadiness(torch.full_like(plain, 0.3)) < 0.03
     assert steadiness(moving) < 0.4 * steadiness(standing)
+
+
+def test_crisp_outlines_may_lie_elsewhere_and_smeared_ones_may_not(samples) -> None:
+    # bug: where it is not sure of an outline, the network leaves a haze
+    pair = refining.cut_drawings(samples, size_hw=HW)
+    pair = pair._replace(alpha=(pair.alpha > 0.5).float())
+
+    def haze(alpha: torch.Tensor) -> float:
+        refined = refining.Refined(pair.rgb, alpha, None)
+        return refining.refinement_terms(refined, pair, None)["crisp"].item()
+
+    assert haze(pair.alpha.roll(2, -1)) == 0
+    assert haze(avg_pool2d(pair.alpha, 5, 1, 2)) > 0.01
+    soft = pair._replace(alpha=avg_pool2d(pair.alpha, 5, 1, 2))  # as the truth itself is
+    refined = refining.Refined(soft.rgb, soft.alpha.roll(1, -1), None)
+    assert refining.refinement_terms(refined, soft, None)["crisp"] < 0.003
+
+
+def test_drawings_are_torn_and_the_truth_is_not(samples) -> None:
+    same = {**samples, "rgb": samples["drawn"][:, :3], "alpha": samples["drawn"][:, 3:4]}
+    for torn, least, most in ((0.0, 0.0, 0.0), (1.0, 0.003, 0.05)):
+        pair = refining.cut_drawings(
+            same, size_hw=HW, generator=torch.Generator().manual_seed(3), torn=torn
+        )
+        assert least <= (pair.drawn[:, 3:4] - pair.alpha).abs().mean() <= most
 
 
 def test_terms_are_zero_for_the_truth_and_blind_where_held(samples) -> None:
