@@ -40,6 +40,10 @@ HIDES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 WIDER = 0.1  # by so much what is hidden of a thigh, which tapers, is wider than what is shown
+SEAT_M = (0.09, 0.17)
+"""Half the width between the hips of what the trunk keeps of the legs, and how far down."""
+SHADOW_PX = 8  # as far as an arm or hand darkens a leg, working pixels
+ACROSS = 4  # times cheaper to take a hidden colour from beside than from above
 EVEN_PX = 3.0  # standard deviation, working pixels
 
 
@@ -143,6 +147,9 @@ def _make_layer(
     if name == "torso" or name.endswith("thigh"):
         own, hidden = _even(own, hidden, nearer)
     caps = _caps(name, work, labels) * ((labels >= 0) & (hull | ~nearer))
+    # nothing lies beneath when what is nearer has moved away: a soft edge would be a haze
+    firm = cv2.GaussianBlur((caps > 0.5).astype(np.float32), (0, 0), 0.8)
+    caps = np.where(cv2.dilate(nearer.astype(np.uint8), np.ones((3, 3))) > 0, firm, caps)
     # segments of a limb overlap a little, so that no line of background shows between them
     meeting = np.isin(labels, [i for i, n in enumerate(NAMES) if _meets(n, name)])
     overlap = cv2.dilate(own.astype(np.uint8), np.ones((9, 9))).astype(bool) & meeting
@@ -151,7 +158,11 @@ def _make_layer(
     # what the layer beneath shows through a cap is the same picture, so caps copy it as it is
     source = own | overlap | ((caps > 0.02) & ~hidden)
     # an edge against a nearer layer is mixed colour, and labels are not exact there
-    source &= ~cv2.dilate((nearer & (caps < 0.9)).astype(np.uint8), np.ones((7, 7))).astype(bool)
+    edge = (nearer & (caps < 0.9)).astype(np.uint8)
+    source &= cv2.dilate(edge, np.ones((7, 7))) == 0
+    known = source.copy()
+    if name in LIMBS:  # what is hidden looks like the limb, and not like what is about its ends
+        known &= own & (cv2.dilate(edge, np.ones((2 * SHADOW_PX + 1,) * 2)) == 0)
     if name in ("torso", "skirt"):
         source &= ~rims
     rows, columns = np.flatnonzero((weight > 0.01).any(1)), np.flatnonzero((weight > 0.01).any(0))
@@ -159,8 +170,9 @@ def _make_layer(
     wx1, wy1 = min(own.shape[1], columns[-1] + 2), min(own.shape[0], rows[-1] + 2)
     colour = work.rgb.copy()
     inside = (slice(wy0, wy1), slice(wx0, wx1))
-    unknown = (~source[inside]).astype(np.uint8)
-    colour[inside] = cv2.inpaint(work.rgb[inside].copy(), unknown, 3, cv2.INPAINT_TELEA)
+    sure = source & (known | ~own)
+    filled = _inpaint(work.rgb[inside], known[inside], _upright(name, work))
+    colour[inside] = np.where(sure[inside][..., None], work.rgb[inside], filled)
     x0, y0, x1, y1 = work.box
     full = (x1 - x0, y1 - y0)
     fx, fy = full[0] / own.shape[1], full[1] / own.shape[0]
@@ -173,6 +185,8 @@ def _make_layer(
     mask = enlarge(weight)
     shown = enlarge(cv2.GaussianBlur(source.astype(np.float32), (0, 0), 0.8))
     keep = np.clip(2 * shown - 0.5, 0, 1)[..., None]
+    shadow = cv2.GaussianBlur((source & ~sure).astype(np.float32), (0, 0), SHADOW_PX / 3)
+    keep *= 1 - enlarge(shadow)[..., None]
     window = (slice(y0 + by0, y0 + by1), slice(x0 + bx0, x0 + bx1))
     mixed = keep * rgb[window] + (1 - keep) * enlarge(colour)
     rgba = np.concatenate([mixed / 255.0, (mask * alpha[window])[..., None]], -1)
@@ -182,6 +196,28 @@ def _make_layer(
         rgba=rgba.astype(np.float32),
         visible=np.clip(shown, 0, 1).astype(np.float32),
     )
+
+
+def _upright(name: str, work: Working) -> bool:
+    """Whether a part runs down the picture rather than across."""
+    start, end = (work.joints[j] for j in (LIMBS[name].main if name in LIMBS else (NECK, MIDHIP)))
+    return bool(abs(end[1] - start[1]) >= abs(end[0] - start[0]))
+
+
+def _inpaint(rgb: np.ndarray, known: np.ndarray, upright: bool) -> np.ndarray:
+    """(h, w, 3) uint8, filled from what is known, rather from beside a pixel than from its ends.
+
+    Hems, waistbands and folds run across: a pair of shorts that a hand hides ends where it does
+    beside the hand.
+    """
+    height, width = known.shape
+    narrow = (max(width // ACROSS, 1), height) if upright else (width, max(height // ACROSS, 1))
+    share = cv2.resize(known.astype(np.float32), narrow, interpolation=cv2.INTER_AREA)
+    mean = cv2.resize(rgb * known[..., None].astype(np.float32), narrow,
+                      interpolation=cv2.INTER_AREA)  # fmt: skip
+    mean = (mean / np.maximum(share, 1e-3)[..., None]).round().clip(0, 255).astype(np.uint8)
+    filled = cv2.inpaint(mean, (share < 0.5).astype(np.uint8), 3, cv2.INPAINT_TELEA)
+    return cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def _within_sides(work: Working, labels: np.ndarray) -> np.ndarray:
@@ -320,7 +356,14 @@ def _caps(name: str, work: Working, labels: np.ndarray) -> np.ndarray:
             work.grid, joints[INDEX["left_hip"]], joints[INDEX["right_hip"]]
         ) / (0.11 * metre)  # down to the crotch, or legs apart show the background there
         neck = np.linalg.norm(work.grid - joints[NECK], axis=-1) / (0.08 * metre)
-        distance = np.minimum(hips, neck)
+        # a wedge down to where the legs part, or they leave a hole when they do so wider
+        thighs = (joints[INDEX["left_knee"]] + joints[INDEX["right_knee"]]) / 2 - joints[MIDHIP]
+        down = thighs / max(float(np.linalg.norm(thighs)), 1e-6)
+        depth = (work.grid - joints[MIDHIP]) @ down / (SEAT_M[1] * metre)
+        across = np.abs((work.grid - joints[MIDHIP]) @ np.array([-down[1], down[0]]))
+        half = SEAT_M[0] * metre * np.clip(1 - depth, 0, 1) + 1e-6
+        seat = np.where((depth > 0) & (depth < 1), across / half, 9.0)
+        distance = np.minimum(np.minimum(hips, neck), seat)
     elif name == "head":
         top = 0.6 * joints[HEAD] + 0.4 * joints[NECK]
         distance = segment_distance(work.grid, joints[NECK], top) / (0.07 * metre)
