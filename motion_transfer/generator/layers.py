@@ -40,10 +40,11 @@ HIDES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 WIDER = 0.1  # by so much what is hidden of a thigh, which tapers, is wider than what is shown
-SEAT_M = (0.09, 0.17)
+SEAT_M = (0.09, 0.15)
 """Half the width between the hips of what the trunk keeps of the legs, and how far down."""
 SHADOW_PX = 8  # as far as an arm or hand darkens a leg, working pixels
 ACROSS = 4  # times cheaper to take a hidden colour from beside than from above
+EVENED = 60  # rounds of diffusion
 EVEN_PX = 3.0  # standard deviation, working pixels
 
 
@@ -147,9 +148,6 @@ def _make_layer(
     if name == "torso" or name.endswith("thigh"):
         own, hidden = _even(own, hidden, nearer)
     caps = _caps(name, work, labels) * ((labels >= 0) & (hull | ~nearer))
-    # nothing lies beneath when what is nearer has moved away: a soft edge would be a haze
-    firm = cv2.GaussianBlur((caps > 0.5).astype(np.float32), (0, 0), 0.8)
-    caps = np.where(cv2.dilate(nearer.astype(np.uint8), np.ones((3, 3))) > 0, firm, caps)
     # segments of a limb overlap a little, so that no line of background shows between them
     meeting = np.isin(labels, [i for i, n in enumerate(NAMES) if _meets(n, name)])
     overlap = cv2.dilate(own.astype(np.uint8), np.ones((9, 9))).astype(bool) & meeting
@@ -160,18 +158,19 @@ def _make_layer(
     # an edge against a nearer layer is mixed colour, and labels are not exact there
     edge = (nearer & (caps < 0.9)).astype(np.uint8)
     source &= cv2.dilate(edge, np.ones((7, 7))) == 0
+    if name in ("torso", "skirt"):
+        source &= ~rims
     known = source.copy()
     if name in LIMBS:  # what is hidden looks like the limb, and not like what is about its ends
         known &= own & (cv2.dilate(edge, np.ones((2 * SHADOW_PX + 1,) * 2)) == 0)
-    if name in ("torso", "skirt"):
-        source &= ~rims
     rows, columns = np.flatnonzero((weight > 0.01).any(1)), np.flatnonzero((weight > 0.01).any(0))
     wx0, wy0 = max(0, columns[0] - 1), max(0, rows[0] - 1)
     wx1, wy1 = min(own.shape[1], columns[-1] + 2), min(own.shape[0], rows[-1] + 2)
     colour = work.rgb.copy()
     inside = (slice(wy0, wy1), slice(wx0, wx1))
     sure = source & (known | ~own)
-    filled = _inpaint(work.rgb[inside], known[inside], _upright(name, work))
+    start, end = (work.joints[j] for j in (LIMBS[name].main if name in LIMBS else (NECK, MIDHIP)))
+    filled = _fill_across(work.rgb[inside], known[inside], end - start)
     colour[inside] = np.where(sure[inside][..., None], work.rgb[inside], filled)
     x0, y0, x1, y1 = work.box
     full = (x1 - x0, y1 - y0)
@@ -198,25 +197,23 @@ def _make_layer(
     )
 
 
-def _upright(name: str, work: Working) -> bool:
-    """Whether a part runs down the picture rather than across."""
-    start, end = (work.joints[j] for j in (LIMBS[name].main if name in LIMBS else (NECK, MIDHIP)))
-    return bool(abs(end[1] - start[1]) >= abs(end[0] - start[0]))
+def _fill_across(rgb: np.ndarray, known: np.ndarray, along: np.ndarray) -> np.ndarray:
+    """(h, w, 3) uint8, filled from what is known, rather from beside a pixel than along the bone.
 
-
-def _inpaint(rgb: np.ndarray, known: np.ndarray, upright: bool) -> np.ndarray:
-    """(h, w, 3) uint8, filled from what is known, rather from beside a pixel than from its ends.
-
-    Hems, waistbands and folds run across: a pair of shorts that a hand hides ends where it does
-    beside the hand.
+    Hems run across: a pair of shorts that a hand hides ends where it does beside the hand.
     """
     height, width = known.shape
+    upright = abs(along[1]) >= abs(along[0])
     narrow = (max(width // ACROSS, 1), height) if upright else (width, max(height // ACROSS, 1))
     share = cv2.resize(known.astype(np.float32), narrow, interpolation=cv2.INTER_AREA)
     mean = cv2.resize(rgb * known[..., None].astype(np.float32), narrow,
                       interpolation=cv2.INTER_AREA)  # fmt: skip
     mean = (mean / np.maximum(share, 1e-3)[..., None]).round().clip(0, 255).astype(np.uint8)
-    filled = cv2.inpaint(mean, (share < 0.5).astype(np.uint8), 3, cv2.INPAINT_TELEA)
+    unknown = share < 0.5
+    filled = cv2.inpaint(mean, unknown.astype(np.uint8), 3, cv2.INPAINT_TELEA).astype(np.float32)
+    for _ in range(EVENED):  # towards harmonic interpolation: light and shade go over into another
+        filled[unknown] = cv2.blur(filled, (3, 3))[unknown]
+    filled = filled.round().astype(np.uint8)
     return cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR)
 
 

@@ -7,7 +7,13 @@ import pytest
 from puppet import COLOURS, PX, RADII, at, cut, draw, hide, middle_of, pose, shares
 
 from motion_transfer.generator.articulated import Source
-from motion_transfer.generator.layers import _even, _within_outline, _within_sides, cut_layers
+from motion_transfer.generator.layers import (
+    _even,
+    _fill_across,
+    _within_outline,
+    _within_sides,
+    cut_layers,
+)
 from motion_transfer.generator.limbs import LIMBS, NAMES
 from motion_transfer.generator.working import Layer, Skirt, Working
 from motion_transfer.pose.retarget import MIDHIP, NECK
@@ -192,3 +198,56 @@ def test_sides_that_an_arm_has_hidden_are_even() -> None:
     assert not (even & hidden).any() and not (hidden & ~arm).any()
     far, none = _even(own, np.zeros_like(own), np.zeros_like(arm))
     assert (far == own).all() and not none.any()  # the person's own outline is the photo's
+
+
+def test_the_shadow_of_a_hand_is_no_colour_of_the_leg() -> None:
+    # bug: when the hand has moved away, a dark patch stays on the shorts
+    source = draw(pose({"left_upper_arm": 8, "left_lower_arm": 0}))
+    rgb, cloth = source.rgb.copy(), COLOURS["left_thigh"]
+    y, x = np.mgrid[: rgb.shape[0], : rgb.shape[1]]
+    wrist, knuckles = (source.pose.xy[0, INDEX[f"left_{j}"]] for j in ("wrist", "index"))
+    fingers = np.linspace(wrist, knuckles, 9)
+    beside = np.min([np.hypot(x - p[0], y - p[1]) for p in fingers], 0) < 0.075 * PX
+    shaded = beside & (np.abs(rgb.astype(int) - cloth).max(-1) < 6)
+    assert shaded.sum() > 20
+    rgb[shaded] = (10, 10, 20)
+    layer = cut(Source(rgb=rgb, alpha=source.alpha, pose=source.pose))[0]["left_thigh"]
+    x0, y0 = layer.box_xyxy[:2]
+    hidden = (layer.visible < 0.3) & (layer.rgba[..., 3] > 0.9)
+    hidden &= beside[y0 : y0 + hidden.shape[0], x0 : x0 + hidden.shape[1]]
+    assert hidden.sum() > 20
+    assert np.abs(255 * layer.rgba[hidden][:, :3] - cloth).max(-1).mean() < 40
+
+
+@pytest.mark.parametrize("upright", [True, False])
+def test_a_hem_goes_on_where_a_hand_hid_it(upright: bool) -> None:
+    # bug: denim runs down the thigh where the hand was, or skin up the shorts
+    rgb = np.full((90, 48, 3), (220, 180, 150), np.uint8)
+    rgb[:40] = (40, 60, 120)
+    known = np.ones((90, 48), bool)
+    known[20:70, 30:] = False
+    along = np.array([2.0, 80.0])
+    if not upright:
+        rgb, known, along = rgb.transpose(1, 0, 2), known.T, along[::-1]
+    shown = np.where(known[..., None], rgb, 0).astype(np.uint8)
+    filled = _fill_across(shown, known, along)
+    filled = filled if upright else filled.transpose(1, 0, 2)
+    assert np.abs(filled[22:33, 32:46].astype(int) - (40, 60, 120)).max() < 25
+    assert np.abs(filled[47:68, 32:46].astype(int) - (220, 180, 150)).max() < 25
+
+
+def test_no_hole_where_legs_part_wider_than_in_the_photo() -> None:
+    # bug: the wall is seen through the crotch of somebody who stands with legs apart
+    close = {f"{side}_{part}": -4 for side in ("left", "right") for part in ("thigh", "shin")}
+    source = draw(pose(close), skirt="shorts")
+    layers, _ = cut(source)
+    hips, knees = (
+        np.mean([source.pose.xy[0, INDEX[f"{s}_{j}"]] for s in ("left", "right")], 0)
+        for j in ("hip", "knee")
+    )
+    for down_m, kept in ((0.14, True), (0.19, False)):
+        down = down_m * PX * (knees - hips) / np.linalg.norm(knees - hips)
+        x, y = (hips + down).round().astype(int)
+        assert source.alpha[y, x] > 0.9
+        assert (at(layers["torso"], x, y)[1] > 0.9) == kept
+        assert kept or at(layers["torso"], x, y)[1] < 0.1  # the thighs' own
