@@ -43,7 +43,7 @@ WIDER = 0.1  # by so much what is hidden of a thigh, which tapers, is wider than
 SEAT_M = (0.09, 0.15)
 """Half the width between the hips of what the trunk keeps of the legs, and how far down."""
 SHADOW_PX = 8  # as far as an arm or hand darkens a leg, working pixels
-ACROSS = 4  # times cheaper to take a hidden colour from beside than from above
+ACROSS = 4  # times nearer is what lies beside a hidden pixel than what lies along the bone
 EVENED = 60  # rounds of diffusion
 EVEN_PX = 3.0  # standard deviation, working pixels
 
@@ -160,9 +160,10 @@ def _make_layer(
     source &= cv2.dilate(edge, np.ones((7, 7))) == 0
     if name in ("torso", "skirt"):
         source &= ~rims
-    known = source.copy()
+    known = source
     if name in LIMBS:  # what is hidden looks like the limb, and not like what is about its ends
-        known &= own & (cv2.dilate(edge, np.ones((2 * SHADOW_PX + 1,) * 2)) == 0)
+        lit = source & own & (cv2.dilate(edge, np.ones((2 * SHADOW_PX + 1,) * 2)) == 0)
+        known = lit if lit.sum() >= ENOUGH else source
     rows, columns = np.flatnonzero((weight > 0.01).any(1)), np.flatnonzero((weight > 0.01).any(0))
     wx0, wy0 = max(0, columns[0] - 1), max(0, rows[0] - 1)
     wx1, wy1 = min(own.shape[1], columns[-1] + 2), min(own.shape[0], rows[-1] + 2)
@@ -170,7 +171,8 @@ def _make_layer(
     inside = (slice(wy0, wy1), slice(wx0, wx1))
     sure = source & (known | ~own)
     start, end = (work.joints[j] for j in (LIMBS[name].main if name in LIMBS else (NECK, MIDHIP)))
-    filled = _fill_across(work.rgb[inside], known[inside], end - start)
+    across = 1 if name in ("skirt", "head") else ACROSS  # hems run across, folds and hair do not
+    filled = _fill(work.rgb[inside], known[inside], end - start, across)
     colour[inside] = np.where(sure[inside][..., None], work.rgb[inside], filled)
     x0, y0, x1, y1 = work.box
     full = (x1 - x0, y1 - y0)
@@ -197,24 +199,31 @@ def _make_layer(
     )
 
 
-def _fill_across(rgb: np.ndarray, known: np.ndarray, along: np.ndarray) -> np.ndarray:
+def _fill(rgb: np.ndarray, known: np.ndarray, along: np.ndarray, across: int) -> np.ndarray:
     """(h, w, 3) uint8, filled from what is known, rather from beside a pixel than along the bone.
 
-    Hems run across: a pair of shorts that a hand hides ends where it does beside the hand.
+    A pair of shorts that a hand hides ends where it does beside the hand.
     """
+    if not known.any():
+        return rgb
     height, width = known.shape
     upright = abs(along[1]) >= abs(along[0])
-    narrow = (max(width // ACROSS, 1), height) if upright else (width, max(height // ACROSS, 1))
+    narrow = (max(width // across, 1), height) if upright else (width, max(height // across, 1))
     share = cv2.resize(known.astype(np.float32), narrow, interpolation=cv2.INTER_AREA)
     mean = cv2.resize(rgb * known[..., None].astype(np.float32), narrow,
                       interpolation=cv2.INTER_AREA)  # fmt: skip
     mean = (mean / np.maximum(share, 1e-3)[..., None]).round().clip(0, 255).astype(np.uint8)
     unknown = share < 0.5
-    filled = cv2.inpaint(mean, unknown.astype(np.uint8), 3, cv2.INPAINT_TELEA).astype(np.float32)
+    room = [2, 2, 2, 2]  # OpenCV leaves the outermost pixels as they are
+    padded = cv2.inpaint(
+        cv2.copyMakeBorder(mean, *room, cv2.BORDER_REPLICATE),
+        cv2.copyMakeBorder(unknown.astype(np.uint8), *room, cv2.BORDER_CONSTANT, value=1),
+        3, cv2.INPAINT_TELEA,
+    )  # fmt: skip
+    filled = padded[2:-2, 2:-2].astype(np.float32)
     for _ in range(EVENED):  # towards harmonic interpolation: light and shade go over into another
         filled[unknown] = cv2.blur(filled, (3, 3))[unknown]
-    filled = filled.round().astype(np.uint8)
-    return cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(filled.round().astype(np.uint8), (width, height))
 
 
 def _within_sides(work: Working, labels: np.ndarray) -> np.ndarray:
