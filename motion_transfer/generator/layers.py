@@ -204,8 +204,6 @@ def _fill(rgb: np.ndarray, known: np.ndarray, along: np.ndarray, across: int) ->
 
     A pair of shorts that a hand hides ends where it does beside the hand.
     """
-    if not known.any():
-        return rgb
     height, width = known.shape
     upright = abs(along[1]) >= abs(along[0])
     narrow = (max(width // across, 1), height) if upright else (width, max(height // across, 1))
@@ -214,13 +212,12 @@ def _fill(rgb: np.ndarray, known: np.ndarray, along: np.ndarray, across: int) ->
                       interpolation=cv2.INTER_AREA)  # fmt: skip
     mean = (mean / np.maximum(share, 1e-3)[..., None]).round().clip(0, 255).astype(np.uint8)
     unknown = share < 0.5
-    room = [2, 2, 2, 2]  # OpenCV leaves the outermost pixels as they are
-    padded = cv2.inpaint(
-        cv2.copyMakeBorder(mean, *room, cv2.BORDER_REPLICATE),
-        cv2.copyMakeBorder(unknown.astype(np.uint8), *room, cv2.BORDER_CONSTANT, value=1),
-        3, cv2.INPAINT_TELEA,
-    )  # fmt: skip
-    filled = padded[2:-2, 2:-2].astype(np.float32)
+    if unknown.all():
+        return rgb
+    # with room about it: OpenCV leaves the outermost pixels as they are
+    holes = np.pad(unknown.astype(np.uint8), 2, mode="edge")
+    padded = np.pad(mean, ((2, 2), (2, 2), (0, 0)), mode="edge")
+    filled = cv2.inpaint(padded, holes, 3, cv2.INPAINT_TELEA)[2:-2, 2:-2].astype(np.float32)
     for _ in range(EVENED):  # towards harmonic interpolation: light and shade go over into another
         filled[unknown] = cv2.blur(filled, (3, 3))[unknown]
     return cv2.resize(filled.round().astype(np.uint8), (width, height))
