@@ -95,8 +95,31 @@ def label_pixels(work: Working, shown: np.ndarray, skirt: np.ndarray | None) -> 
     if skirt is not None:
         labels[skirt & ~inner] = NAMES.index("skirt")
     labels[~person] = -1
+    _round_ends(labels, work)
     _give_crumbs_away(labels, work.matte)
     return labels
+
+
+def _round_ends(labels: np.ndarray, work: Working) -> None:
+    """What lies past a limb's lower joint, farther from it than its sides, is the next one's."""
+    for name in (n for n, limb in LIMBS.items() if limb.before is None):
+        side, _, kind = name.partition("_")
+        lower = NAMES.index(f"{side}_{'shin' if kind == 'thigh' else 'lower_arm'}")
+        own = labels == NAMES.index(name)
+        if (labels == lower).any():
+            labels[own & past_round_end(work, name, own)] = lower
+
+
+def past_round_end(work: Working, name: str, own: np.ndarray) -> np.ndarray:
+    """(h, w) bool: past a limb's lower joint, and farther from it than the limb's sides are.
+
+    A square end's corners stand out as spurs when knee or elbow bends.
+    """
+    start, end = (work.joints[j] for j in LIMBS[name].main)
+    along = (end - start) / max(float(np.linalg.norm(end - start)), 1e-6)
+    past, away = (work.grid - end) @ along, np.linalg.norm(work.grid - end, axis=-1)
+    section = own & (np.abs(past) < 2)
+    return (past > 0) & (away > (away[section].max() if section.any() else np.inf))
 
 
 def _give_crumbs_away(labels: np.ndarray, matte: np.ndarray) -> None:

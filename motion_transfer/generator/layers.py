@@ -18,7 +18,7 @@ import numpy as np
 from scipy import ndimage
 
 from motion_transfer.generator.hands import find_pocketed, lend_hand
-from motion_transfer.generator.labels import label_pixels
+from motion_transfer.generator.labels import label_pixels, past_round_end
 from motion_transfer.generator.limbs import LIMBS, NAMES, extend_joints, mirrored, segment_distance
 from motion_transfer.generator.skirts import find_skirt
 from motion_transfer.generator.working import (
@@ -151,6 +151,8 @@ def _make_layer(
     # segments of a limb overlap a little, so that no line of background shows between them
     meeting = np.isin(labels, [i for i, n in enumerate(NAMES) if _meets(n, name)])
     overlap = cv2.dilate(own.astype(np.uint8), np.ones((9, 9))).astype(bool) & meeting
+    if name in LIMBS and LIMBS[name].before is None:
+        overlap &= ~past_round_end(work, name, own)
     covered = (own | hidden | overlap).astype(np.float32)
     weight = np.maximum(cv2.GaussianBlur(covered, (0, 0), 0.8), caps)
     # what the layer beneath shows through a cap is the same picture, so caps copy it as it is

@@ -106,7 +106,7 @@ def test_a_lock_over_the_shoulder_is_hair() -> None:
     colour, alpha, visible = at(layers["head"], *place)
     assert colour.max() < 60 and alpha > 0.9 and visible > 0.9
     colour, alpha, visible = at(layers["left_upper_arm"], *place)
-    assert np.abs(colour - COLOURS["left_upper_arm"]).max() < 25  # what it hides is arm
+    assert np.abs(colour - COLOURS["left_upper_arm"]).max() < 40  # what it hides is arm
     assert alpha > 0.9 and visible < 0.2
     order = ArticulatedGenerator(source).plan(pose({"left_upper_arm": 80}), slice(0, 1))[0].orders
     assert order[0].index("head") > order[0].index("left_upper_arm")

@@ -7,6 +7,7 @@ import pytest
 from puppet import COLOURS, PX, RADII, at, cut, draw, hide, middle_of, pose, shares
 
 from motion_transfer.generator.articulated import Source
+from motion_transfer.generator.labels import _round_ends, past_round_end
 from motion_transfer.generator.layers import (
     _even,
     _fill,
@@ -258,3 +259,21 @@ def test_what_is_hidden_altogether_is_not_black() -> None:
     # bug: of a thigh beneath a robe nothing is known, and its end hangs out, black
     rgb = np.full((30, 20, 3), 90, np.uint8)
     assert (_fill(rgb, np.zeros((30, 20), bool), np.array([0.0, 1.0]), 4) == rgb).all()
+
+
+def test_limbs_end_round() -> None:
+    # bug: knees and elbows that bend have spurs, the corners of what lies above them
+    rows, columns = np.mgrid[:160, :160]
+    leg = np.abs(columns - 80) <= 18
+    joints = {"left_hip": (80, 20), "left_knee": (80, 90), "left_ankle": (80, 150)}
+    past = past_round_end(working(joints, leg.shape), "left_thigh", leg & (rows < 100))
+    away = np.hypot(columns - 80, rows - 90)
+    assert not past[rows <= 90].any() and not past[away < 17].any()
+    assert past[leg & (rows > 91) & (away > 20)].all()
+    labels = np.where(leg, NAMES.index("left_thigh"), -1)
+    labels[leg & (rows > 100)] = NAMES.index("left_shin")
+    _round_ends(labels, working(joints, leg.shape))
+    assert labels[98, 62] == NAMES.index("left_shin") and labels[98, 80] == NAMES.index(
+        "left_thigh"
+    )
+    assert ((labels >= 0) == leg).all()
