@@ -22,6 +22,7 @@ from torch.nn import functional
 from motion_transfer.generator.articulated import PuppetState, Rendition, Source
 from motion_transfer.generator.canonical import (
     CROP_HW,
+    JOINT,
     Crop,
     Pose,
     picture_positions,
@@ -34,16 +35,14 @@ from motion_transfer.generator.pose_maps import draw_pose
 from motion_transfer.generator.pretrained import Pretrained
 from motion_transfer.generator.puppets import Box, PuppetPlan, Puppets, place_map
 from motion_transfer.generator.refinement_net import RefinementNet, apply_refinement
-from motion_transfer.generator.warp import bilinear, bilinear_weights, sample
+from motion_transfer.generator.warp import bilinear, bilinear_weights, pixel_grid, sample
 from motion_transfer.pose.track import PoseTrack
 
 MARGIN_PX = 6
 """An outline may grow by so much, crop pixels."""
-_STEEPER = 0.4
-"""Share of the way from the crop's soft outlines to ones as steep as the drawing's.
-
-All of it costs PSNR and SSIM on real clips.
-"""
+FACE_TORSOS = 0.14
+"""Radius of what is kept about nose and eyes, torsos."""
+_FACE = [JOINT[name] for name in ("nose", "right_eye", "left_eye")]
 _GRID_PX = 16  # windows start at multiples of it, so that the network's grid does not jump
 
 
@@ -152,10 +151,10 @@ def refine(
         _planes(drawn, shown, skirt), drawn.box_xyxy, crop, crop_hw, (left, top), window_hw
     )
     shift = planes.new_tensor([left, top])
-    maps = draw_pose(
-        Pose(pose.xy - shift, pose.depth, pose.known), full_hw=window_hw, torso_px=torso_px
-    ).maps
-    found = network(planes[:, :5], maps, planes[:, 5:])
+    pose = Pose(pose.xy - shift, pose.depth, pose.known)
+    maps = draw_pose(pose, full_hw=window_hw, torso_px=torso_px).maps
+    held = torch.maximum(planes[:, 5:], _face(pose, torso_px, window_hw))
+    found = network(planes[:, :5], maps, held)
     start = [
         (edge - float(centre)) * scale + (length - 1) / 2 - offset
         for edge, centre, length, offset in zip(
@@ -170,6 +169,15 @@ def refine(
         return Rendition(rgba, None, None, box)
     flow, visible = (place_map(x, drawn, box) for x in (drawn.flow, drawn.visibility))
     return Rendition(rgba, flow, visible, box)
+
+
+def _face(pose: Pose, torso_px: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
+    """(B, 1, H, W) in [0, 1], 1 where the face is; nobody's is mended without changing it."""
+    known = pose.known[:, _FACE, None].float()
+    centre = (pose.xy[:, _FACE] * known).sum(1) / known.sum(1).clamp_min(1)
+    away = (pixel_grid(*size_hw, device=pose.xy.device) - centre[..., None, None]).norm(dim=1)
+    inside = (FACE_TORSOS * torso_px[:, None, None] - away + 0.5).clamp(0, 1)
+    return (inside * (known.sum(1) > 0)[..., None])[:, None]
 
 
 def _planes(drawn: Rendition, shown: torch.Tensor, skirt: Rendition | None) -> torch.Tensor:
@@ -192,14 +200,8 @@ def _apply_torch(drawn: Rendition, found: torch.Tensor, box: Box, place: Place) 
     large = to_frame(found, place)[None]
     rgba = place_map(drawn.rgba, drawn, box)[None]
     rgb, alpha = apply_refinement(rgba, large[:, :3], large[:, 3:4], large[:, 4:])
-    alpha = (alpha - 0.5) * (1 + _gain(place) * (2 * large[:, 4:].abs()).clamp(max=1)) + 0.5
     alpha = alpha.clamp(0, 1)
     return torch.cat([rgb.clamp(0, 1) * alpha, alpha], 1)[0]
-
-
-def _gain(place: Place) -> float:
-    """What to make outlines that were moved in the crop steeper by, less one; see `_STEEPER`."""
-    return _STEEPER * (max(1.0, 1 / place.scale) - 1)
 
 
 def _apply_numba(drawn: Rendition, found: torch.Tensor, box: Box, place: Place) -> torch.Tensor:
@@ -210,7 +212,7 @@ def _apply_numba(drawn: Rendition, found: torch.Tensor, box: Box, place: Place) 
     start_x, start_y = place.start_xy
     _correct(
         canvas, drawn.rgba.permute(1, 2, 0).numpy(), offset, maps,
-        (start_x, start_y, place.scale), _gain(place),
+        (start_x, start_y, place.scale),
     )  # fmt: skip
     return torch.from_numpy(canvas).permute(2, 0, 1)
 
@@ -222,7 +224,6 @@ def _correct(
     offset_xy: tuple[int, int],
     maps: np.ndarray,
     place: tuple[float, float, float],
-    gain: float,
 ) -> None:
     """Fill (h, w, 4) with a drawing and its correction; see `apply_refinement`.
 
@@ -232,13 +233,12 @@ def _correct(
         offset_xy: of its first pixel in the canvas.
         maps: (H, W, 5) painted, gate, step.
         place: position in them of the canvas' first pixel, x and y, and their pixels for one.
-        gain: see `_gain`.
     """
     height, width = canvas.shape[:2]
     start_x, start_y, scale = np.float32(place[0]), np.float32(place[1]), np.float32(place[2])
-    zero, quarter, half, one = np.float32(0), np.float32(0.25), np.float32(0.5), np.float32(1)
+    zero, quarter, one = np.float32(0), np.float32(0.25), np.float32(1)
     right, bottom = np.float32(maps.shape[1] - 1), np.float32(maps.shape[0] - 1)
-    steeper, least = np.float32(gain), np.float32(1e-2)
+    least = np.float32(1e-2)
     for y in range(height):
         my = min(max(start_y + np.float32(y) * scale, zero), bottom)
         row = np.uintp(min(int(my), maps.shape[0] - 2))
@@ -253,9 +253,7 @@ def _correct(
             dx = x - offset_xy[0]
             inside = inside_y and dx >= 0 and dx < rgba.shape[1]
             drawn: Any = rgba[dy, dx, 3] if inside else zero
-            moved = abs(step) + abs(step)
-            steep = one + steeper * (moved if moved < one else one)
-            alpha = min(max((drawn + step - half) * steep + half, zero), one)
+            alpha = min(max(drawn + step, zero), one)
             if alpha <= 0:
                 for k in range(4):
                     canvas[y, x, k] = zero
