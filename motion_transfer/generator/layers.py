@@ -12,6 +12,7 @@ Coordinates are pixels of the photo, (x, y), an integer is a pixel centre.
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -121,15 +122,24 @@ def _meets(one: str, other: str) -> bool:
     return side == other_side and {kind, other_kind} in segments
 
 
-def _make_layer(
-    name: str,
-    number: int,
-    work: Working,
-    labels: np.ndarray,
-    rims: np.ndarray,
-    rgb: np.ndarray,
-    alpha: np.ndarray,
-) -> Layer | None:
+class _Cover(NamedTuple):
+    """What a layer covers, (h, w) each, and of what its colours are taken.
+
+    weight: in [0, 1], soft at the edges.
+    source: its colours are the photo's.
+    lit: of those, the ones that what is hidden may look like.
+    sure: of the source, what no arm or hand darkens.
+    """
+
+    weight: np.ndarray
+    source: np.ndarray
+    lit: np.ndarray
+    sure: np.ndarray
+
+
+def _cover(
+    name: str, number: int, work: Working, labels: np.ndarray, rims: np.ndarray
+) -> _Cover | None:
     own = labels == number
     nearer = np.isin(labels, [i for i, n in enumerate(NAMES) if _hides(n, name)])
     if name.endswith("thigh"):  # fingers that no colour tells from a bare thigh
@@ -162,23 +172,38 @@ def _make_layer(
     source &= cv2.dilate(edge, np.ones((7, 7))) == 0
     if name in ("torso", "skirt"):
         source &= ~rims
-    known = source
+    lit = source
     if name in LIMBS:  # what is hidden looks like the limb, and not like what is about its ends
         lit = source & own & (cv2.dilate(edge, np.ones((2 * SHADOW_PX + 1,) * 2)) == 0)
-        known = lit if lit.sum() >= ENOUGH else source
+        lit = lit if lit.sum() >= ENOUGH else source
+    return _Cover(weight, source, lit, source & (lit | ~own))
+
+
+def _make_layer(
+    name: str,
+    number: int,
+    work: Working,
+    labels: np.ndarray,
+    rims: np.ndarray,
+    rgb: np.ndarray,
+    alpha: np.ndarray,
+) -> Layer | None:
+    cover = _cover(name, number, work, labels, rims)
+    if cover is None:
+        return None
+    weight, source, lit, sure = cover
     rows, columns = np.flatnonzero((weight > 0.01).any(1)), np.flatnonzero((weight > 0.01).any(0))
     wx0, wy0 = max(0, columns[0] - 1), max(0, rows[0] - 1)
-    wx1, wy1 = min(own.shape[1], columns[-1] + 2), min(own.shape[0], rows[-1] + 2)
+    wx1, wy1 = min(labels.shape[1], columns[-1] + 2), min(labels.shape[0], rows[-1] + 2)
     colour = work.rgb.copy()
     inside = (slice(wy0, wy1), slice(wx0, wx1))
-    sure = source & (known | ~own)
     start, end = (work.joints[j] for j in (LIMBS[name].main if name in LIMBS else (NECK, MIDHIP)))
     across = 1 if name in ("skirt", "head") else ACROSS  # hems run across, folds and hair do not
-    filled = _fill(work.rgb[inside], known[inside], end - start, across)
+    filled = _fill(work.rgb[inside], lit[inside], end - start, across)
     colour[inside] = np.where(sure[inside][..., None], work.rgb[inside], filled)
     x0, y0, x1, y1 = work.box
     full = (x1 - x0, y1 - y0)
-    fx, fy = full[0] / own.shape[1], full[1] / own.shape[0]
+    fx, fy = full[0] / labels.shape[1], full[1] / labels.shape[0]
     bx0, by0 = int(wx0 * fx), int(wy0 * fy)
     bx1, by1 = min(full[0], int(np.ceil(wx1 * fx))), min(full[1], int(np.ceil(wy1 * fy)))
 
