@@ -5,8 +5,10 @@ Every limb turns about its joint without stretching, so the true flow is known e
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from torch.utils.data import default_collate
@@ -156,6 +158,14 @@ def write_puppets(folder: Path, *, shards: int = 2, per_shard: int = 4, frames: 
         seeds = range(number * per_shard, (number + 1) * per_shard)
         write_shard(folder / f"{number:03d}.npz", [make_sample(s, frames=frames) for s in seeds])
     return folder
+
+
+def with_soft_rims(sample: Sample, *, backdrop: int) -> Sample:
+    """The same in one colour, with soft rims, before a grey backdrop."""
+    alpha = np.stack([cv2.GaussianBlur(a, (0, 0), 1.5) for a in sample.alpha])
+    share = alpha[..., None] / 255
+    rgb = np.round(np.array((90, 40, 20)) * share + backdrop * (1 - share)).astype(np.uint8)
+    return dataclasses.replace(sample, rgb=rgb, alpha=alpha)
 
 
 def make_batch(count: int = 4, *, frames: int = 2) -> dict[str, torch.Tensor]:

@@ -1,7 +1,8 @@
 """The generator by default: the articulated warp, corrected by RefinementNet.
 
 The network looks at the drawing in a canonical crop; what it finds is applied at the frame's
-resolution, and where its gate stays open every pixel of the drawing is kept.
+resolution, and where its gate stays open every pixel of the drawing is kept. Faces and skirts are
+not given to it: what it changed in a face made the person less like the photo.
 
 Axes: T frames of a block, C channels, h w pixels of a box in the frame, H W pixels of a window in
 the crop.

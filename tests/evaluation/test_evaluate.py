@@ -326,3 +326,15 @@ def test_motion_to_the_next_frame_is_exact():
     moved = np.round(truth.motion[:, rows, columns]).astype(int)
     there = sample.part[2][rows + moved[1], columns + moved[0]]
     assert (there == sample.part[1][rows, columns]).mean() > 0.95
+
+
+def test_what_was_behind_a_rendered_person_does_not_count():
+    # bug: who draws clean rims scores worse than who draws the render's backdrop into them
+    dark, light = (
+        make_case(puppets.with_soft_rims(puppets.make_sample(3), backdrop=b), "", pose="exact")
+        for b in (0, 255)
+    )
+    rim = (dark.truths[0].alpha > 0.2) & (dark.truths[0].alpha < 0.8)
+    assert rim.sum() > 100
+    apart = dark.truths[0].rgb[rim].astype(int) - light.truths[0].rgb[rim]
+    assert np.abs(apart).mean() < 10
