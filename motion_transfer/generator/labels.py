@@ -23,6 +23,7 @@ from motion_transfer.generator.limbs import (
     visible_head,
 )
 from motion_transfer.generator.skirts import with_hem
+from motion_transfer.generator.sleeves import cut_at_crease
 from motion_transfer.generator.working import (
     ENOUGH,
     Working,
@@ -216,7 +217,11 @@ def _cut_arm(work: Working, names: list[str], seeds: dict[str, np.ndarray]) -> n
         body[unknown] = (colour_distance(lab, unknown, arm) > 28) & (
             colour_distance(lab, unknown, trunk) < 10
         )
-    trimap = np.where(arm, 1.0, np.where(body | others, 0.0, 0.5))
+    side = names[0].partition("_")[0]
+    cut = cut_at_crease(work, lab, side, arm, trunk) if len(names) == 2 else None
+    if cut is not None:
+        arm, body = (arm | cut[0]) & person, (body | cut[1]) & person & ~cut[0]
+    trimap = np.where(arm & ~body, 1.0, np.where(body | others, 0.0, 0.5))
     trimap[~person & (distance < 3.2)] = 0.5
     if not (trimap == 0).any() or not (trimap == 1).any():
         return person & (distance < 1)

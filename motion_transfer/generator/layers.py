@@ -45,6 +45,7 @@ SEAT_M = (0.09, 0.15)
 """Half the width between the hips of what the trunk keeps of the legs, and how far down."""
 SHADOW_PX = 8  # as far as an arm or hand darkens a leg, working pixels
 ACROSS = 4  # times nearer is what lies beside a hidden pixel than what lies along the bone
+MOST_PX, UNLIKE = 12, 40  # what hidden pixels are not filled from differs by more, 1/255
 EVENED = 60  # rounds of diffusion
 EVEN_PX = 3.0  # standard deviation, working pixels
 
@@ -198,7 +199,7 @@ def _make_layer(
     colour = work.rgb.copy()
     inside = (slice(wy0, wy1), slice(wx0, wx1))
     start, end = (work.joints[j] for j in (LIMBS[name].main if name in LIMBS else (NECK, MIDHIP)))
-    across = 1 if name in ("skirt", "head") else ACROSS  # hems run across, folds and hair do not
+    across = ACROSS if name in LIMBS else 1  # hems run across; folds, openings and hair do not
     filled = _fill(work.rgb[inside], lit[inside], end - start, across)
     colour[inside] = np.where(sure[inside][..., None], work.rgb[inside], filled)
     x0, y0, x1, y1 = work.box
@@ -233,6 +234,7 @@ def _fill(rgb: np.ndarray, known: np.ndarray, along: np.ndarray, across: int) ->
     """
     height, width = known.shape
     upright = abs(along[1]) >= abs(along[0])
+    known = known & ~_thin(rgb, known, axis=1 if upright else 0)
     narrow = (max(width // across, 1), height) if upright else (width, max(height // across, 1))
     share = cv2.resize(known.astype(np.float32), narrow, interpolation=cv2.INTER_AREA)
     mean = cv2.resize(rgb * known[..., None].astype(np.float32), narrow,
@@ -248,6 +250,17 @@ def _fill(rgb: np.ndarray, known: np.ndarray, along: np.ndarray, across: int) ->
     for _ in range(EVENED):  # towards harmonic interpolation: light and shade go over into another
         filled[unknown] = cv2.blur(filled, (3, 3))[unknown]
     return cv2.resize(filled.round().astype(np.uint8), (width, height))
+
+
+def _thin(rgb: np.ndarray, known: np.ndarray, axis: int) -> np.ndarray:
+    """(h, w) bool: known pixels unlike most within `MOST_PX` along an axis: cords, rims."""
+    room = [(MOST_PX, MOST_PX) if k == axis else (0, 0) for k in (0, 1, 2)]
+    values = np.pad(np.where(known[..., None], rgb, np.nan), room, constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(values, 2 * MOST_PX + 1, axis)
+    usual = np.nanmedian(windows[known], axis=-1)
+    thin = np.zeros_like(known)
+    thin[known] = np.abs(rgb[known] - usual).max(-1) > UNLIKE
+    return thin
 
 
 def _within_sides(work: Working, labels: np.ndarray) -> np.ndarray:

@@ -44,6 +44,7 @@ MARGIN_PX = 6
 FACE_TORSOS = 0.14
 """Radius of what is kept about nose and eyes, torsos."""
 _FACE = [JOINT[name] for name in ("nose", "right_eye", "left_eye")]
+_LEAST = 1e-3  # alpha
 _GRID_PX = 16  # windows start at multiples of it, so that the network's grid does not jump
 
 
@@ -163,7 +164,9 @@ def refine(
         )
     ]
     place = Place((start[0], start[1]), scale, (box[3] - box[1], box[2] - box[0]), 0.0)
-    stack = torch.cat([found.painted, found.gate, found.step], 1)[0].float()
+    seen = planes[:, 3:4]
+    step = (seen + found.step).clamp(0, 1) - seen
+    stack = torch.cat([found.painted, found.gate, step, seen], 1)[0].float()
     apply = _apply_numba if stack.device.type == "cpu" else _apply_torch
     rgba = apply(drawn, stack, box, place)
     if drawn.flow is None or drawn.visibility is None:
@@ -197,11 +200,19 @@ def _planes(drawn: Rendition, shown: torch.Tensor, skirt: Rendition | None) -> t
 
 
 def _apply_torch(drawn: Rendition, found: torch.Tensor, box: Box, place: Place) -> torch.Tensor:
-    """(4, h, w) the drawing in the box with what was found (5, H, W) in the crop; any device."""
+    """(4, h, w) the drawing in the box with what was found (6, H, W) in the crop; any device.
+
+    Found: painted, gate, step and alpha as the network saw it. Where half of a pixel that it saw
+    is to go, that is all of the sharp half that the frame shows there: an outline that moves in
+    would leave a ghost otherwise, so steps are shares of what could go, or come.
+    """
     large = to_frame(found, place)[None]
     rgba = place_map(drawn.rgba, drawn, box)[None]
-    rgb, alpha = apply_refinement(rgba, large[:, :3], large[:, 3:4], large[:, 4:])
-    alpha = alpha.clamp(0, 1)
+    rgb, _ = apply_refinement(rgba, large[:, :3], large[:, 3:4], large[:, 4:5])
+    alpha, step, seen = rgba[:, 3:], large[:, 4:5], large[:, 5:]
+    share = step / torch.where(step < 0, seen, 1 - seen).clamp_min(_LEAST)
+    room = torch.where(step < 0, alpha, 1 - alpha)
+    alpha = (alpha + room * share).clamp(0, 1)
     return torch.cat([rgb.clamp(0, 1) * alpha, alpha], 1)[0]
 
 
@@ -226,20 +237,20 @@ def _correct(
     maps: np.ndarray,
     place: tuple[float, float, float],
 ) -> None:
-    """Fill (h, w, 4) with a drawing and its correction; see `apply_refinement`.
+    """Fill (h, w, 4) with a drawing and its correction; see `_apply_torch`.
 
     Args:
         canvas: result, colour multiplied by alpha, and alpha.
         rgba: (h', w', 4) the drawing.
         offset_xy: of its first pixel in the canvas.
-        maps: (H, W, 5) painted, gate, step.
+        maps: (H, W, 6) painted, gate, step, alpha as it was seen.
         place: position in them of the canvas' first pixel, x and y, and their pixels for one.
     """
     height, width = canvas.shape[:2]
     start_x, start_y, scale = np.float32(place[0]), np.float32(place[1]), np.float32(place[2])
     zero, quarter, one = np.float32(0), np.float32(0.25), np.float32(1)
     right, bottom = np.float32(maps.shape[1] - 1), np.float32(maps.shape[0] - 1)
-    least = np.float32(1e-2)
+    least = np.float32(_LEAST)
     for y in range(height):
         my = min(max(start_y + np.float32(y) * scale, zero), bottom)
         row = np.uintp(min(int(my), maps.shape[0] - 2))
@@ -254,7 +265,12 @@ def _correct(
             dx = x - offset_xy[0]
             inside = inside_y and dx >= 0 and dx < rgba.shape[1]
             drawn: Any = rgba[dy, dx, 3] if inside else zero
-            alpha = min(max(drawn + step, zero), one)
+            seen = bilinear(maps, row, column, 5, at)
+            if step < 0:
+                alpha = drawn + drawn * step / max(seen, least)
+            else:
+                alpha = drawn + (one - drawn) * step / max(one - seen, least)
+            alpha = min(max(alpha, zero), one)
             if alpha <= 0:
                 for k in range(4):
                     canvas[y, x, k] = zero

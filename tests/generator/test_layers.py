@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from puppet import COLOURS, PX, RADII, at, cut, draw, hide, middle_of, pose, shares
@@ -236,6 +238,33 @@ def test_a_hem_goes_on_where_a_hand_hid_it(upright: bool) -> None:
     assert np.abs(filled[22:33, 32:46].astype(int) - (40, 60, 120)).max() < 25
     assert np.abs(filled[47:68, 32:46].astype(int) - (220, 180, 150)).max() < 25
     assert filled[:, -1].min() > 30  # bug: a black line at the border
+
+
+def test_a_cord_beside_an_arm_is_not_smeared_over_what_it_hid() -> None:
+    # bug: a pale haze at the armpit of a jacket whose drawstring hangs beside the arm
+    rgb = np.full((80, 60, 3), (200, 30, 40), np.uint8)
+    known = np.ones((80, 60), bool)
+    known[:, 36:] = False
+    rgb[10:70, 33:36] = 250
+    filled = _fill(rgb, known, np.array([0.0, 80.0]), 1)
+    assert np.abs(filled[:, 36:].astype(int) - (200, 30, 40)).max() < 12
+
+
+def test_what_an_arm_hid_of_a_coat_is_not_the_tie() -> None:
+    # bug: the tie is as wide as the forearm that lay before the coat beside it
+    source = draw(pose({"left_upper_arm": 10, "left_lower_arm": -75}))
+    shirt = np.abs(source.rgb.astype(int) - COLOURS["torso"]).max(-1) < 40
+    middle = source.pose.xy[0, [INDEX["left_hip"], INDEX["right_hip"]], 0].mean()
+    rgb = source.rgb.copy()
+    rgb[shirt & (np.arange(rgb.shape[1]) < middle)] = (30, 60, 200)
+    layers, _ = cut(replace(source, rgb=rgb))
+    elbow, wrist = (source.pose.xy[0, INDEX[f"left_{joint}"]] for joint in ("elbow", "wrist"))
+    x = round(float(middle + 0.07 * PX))
+    share = (x - elbow[0]) / (wrist[0] - elbow[0])
+    y = round(float(elbow[1] + share * (wrist[1] - elbow[1])))
+    colour, alpha, visible = at(layers["torso"], x, y)
+    assert 0 < share < 1 and alpha > 0.9 and visible < 0.1
+    assert np.abs(colour - COLOURS["torso"]).max() < 60
 
 
 def test_no_hole_where_legs_part_wider_than_in_the_photo() -> None:

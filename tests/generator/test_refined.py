@@ -94,9 +94,29 @@ def test_an_outline_may_grow_but_not_out_of_the_frame() -> None:
     found = run(Growing(lambda drawn: torch.zeros_like(drawn[:, :1])))
     room = MARGIN_PX * 4
     assert found.box_xyxy == (BOX[0] - room, BOX[1] - room, BOX[2] + room, BOX[3] + room)
-    assert found.rgba[3].min() == 1
+    assert found.rgba[3].min().item() == pytest.approx(1, abs=1e-4)
     found = run(Growing(lambda drawn: torch.zeros_like(drawn[:, :1])), scale=0.1)
     assert found.box_xyxy == (10, 0, 210, 300)
+
+
+def test_what_is_taken_away_leaves_no_ghost() -> None:
+    # bug: half of a pixel of the crop is taken from the sharp outline that the frame has there
+    class Shrinking(Marking):
+        def forward(self, drawn, maps, held) -> Refinement:
+            found = super().forward(drawn, maps, held)
+            columns = torch.arange(drawn.shape[-1])
+            return found._replace(step=-drawn[:, 3:4] * (columns >= self.first(drawn)))
+
+        @staticmethod
+        def first(drawn: torch.Tensor) -> float:
+            return torch.nonzero(drawn[0, 3] > 0.5)[:, 1].float().mean().item()
+
+    found = run(Shrinking(lambda drawn: torch.zeros_like(drawn[:, :1])), scale=0.23)
+    columns = found.rgba[3].amax(0)
+    assert columns[: len(columns) // 3].max() == 1
+    middle = found.box_xyxy[0] + torch.nonzero(columns > 0.5).max().item()
+    assert middle < BOX[2] - 30
+    assert columns[middle - found.box_xyxy[0] + 8 :].max() < 0.02
 
 
 def test_the_network_sees_the_skirt_and_windows_on_its_grid() -> None:
@@ -114,9 +134,9 @@ def test_both_ways_of_applying_agree(scale: float) -> None:
     torch.manual_seed(0)
     drawn = drawn_person()
     rgba = drawn.rgba * torch.rand(1, *drawn.rgba.shape[1:])
-    found = torch.rand(5, 40, 32)
+    found = torch.rand(6, 40, 32)
     found[3] = found[3].round()
-    found[4] = 0.6 * (found[4] - 0.5)
+    found[4] = (found[5] + 0.6 * (found[4] - 0.5)).clamp(0, 1) - found[5]
     box = (BOX[0] - 12, BOX[1] - 9, BOX[2] + 5, BOX[3] + 7)
     place = Place((2.3, 1.7), scale, (box[3] - box[1], box[2] - box[0]), 0.0)
     ways = (refined._apply_numba, refined._apply_torch)
