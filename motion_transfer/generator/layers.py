@@ -45,6 +45,7 @@ SEAT_M = (0.09, 0.15)
 """Half the width between the hips of what the trunk keeps of the legs, and how far down."""
 SHADOW_PX = 8  # as far as an arm or hand darkens a leg, working pixels
 ACROSS = 4  # times nearer is what lies beside a hidden pixel than what lies along the bone
+HIPS_M = 0.1  # as far below the waist does a shirt or coat end, and shorts begin
 MOST_PX, UNLIKE = 12, 40  # what hidden pixels are not filled from differs by more, 1/255
 EVENED = 60  # rounds of diffusion
 EVEN_PX = 3.0  # standard deviation, working pixels
@@ -198,9 +199,7 @@ def _make_layer(
     wx1, wy1 = min(labels.shape[1], columns[-1] + 2), min(labels.shape[0], rows[-1] + 2)
     colour = work.rgb.copy()
     inside = (slice(wy0, wy1), slice(wx0, wx1))
-    start, end = (work.joints[j] for j in (LIMBS[name].main if name in LIMBS else (NECK, MIDHIP)))
-    across = ACROSS if name in LIMBS else 1  # hems run across; folds, openings and hair do not
-    filled = _fill(work.rgb[inside], lit[inside], end - start, across)
+    filled = _hidden_colours(name, work, inside, lit[inside])
     colour[inside] = np.where(sure[inside][..., None], work.rgb[inside], filled)
     x0, y0, x1, y1 = work.box
     full = (x1 - x0, y1 - y0)
@@ -227,6 +226,20 @@ def _make_layer(
     )
 
 
+def _hidden_colours(
+    name: str, work: Working, inside: tuple[slice, slice], known: np.ndarray
+) -> np.ndarray:
+    """(h, w, 3) of a window: hems run across, from the hips down; openings and folds do not."""
+    start, end = (work.joints[j] for j in (LIMBS[name].main if name in LIMBS else (NECK, MIDHIP)))
+    rgb, along = work.rgb[inside], end - start
+    if name != "torso":
+        return _fill(rgb, known, along, ACROSS if name in LIMBS else 1)
+    below = (work.grid[inside] - end) @ (along / max(float(np.linalg.norm(along)), 1e-6))
+    hems = np.clip(0.5 + below / (HIPS_M * work.metre), 0, 1)[..., None]
+    usual = known & ~_thin(rgb, known, axis=1 if abs(along[1]) >= abs(along[0]) else 0)
+    return (1 - hems) * _fill(rgb, usual, along, 1) + hems * _fill(rgb, known, along, ACROSS)
+
+
 def _fill(rgb: np.ndarray, known: np.ndarray, along: np.ndarray, across: int) -> np.ndarray:
     """(h, w, 3) uint8, filled from what is known, rather from beside a pixel than along the bone.
 
@@ -234,7 +247,6 @@ def _fill(rgb: np.ndarray, known: np.ndarray, along: np.ndarray, across: int) ->
     """
     height, width = known.shape
     upright = abs(along[1]) >= abs(along[0])
-    known = known & ~_thin(rgb, known, axis=1 if upright else 0)
     narrow = (max(width // across, 1), height) if upright else (width, max(height // across, 1))
     share = cv2.resize(known.astype(np.float32), narrow, interpolation=cv2.INTER_AREA)
     mean = cv2.resize(rgb * known[..., None].astype(np.float32), narrow,

@@ -13,6 +13,7 @@ from motion_transfer.generator.labels import _round_ends, past_round_end
 from motion_transfer.generator.layers import (
     _even,
     _fill,
+    _hidden_colours,
     _within_outline,
     _within_sides,
     cut_layers,
@@ -242,12 +243,15 @@ def test_a_hem_goes_on_where_a_hand_hid_it(upright: bool) -> None:
 
 def test_a_cord_beside_an_arm_is_not_smeared_over_what_it_hid() -> None:
     # bug: a pale haze at the armpit of a jacket whose drawstring hangs beside the arm
-    rgb = np.full((80, 60, 3), (200, 30, 40), np.uint8)
+    red = np.full((80, 60, 3), (200, 30, 40), np.uint8)
+    red[10:70, 33:36] = 250
+    joints = np.zeros((38, 2))
+    joints[NECK], joints[MIDHIP] = (30, 5), (30, 100)
+    work = Working.make(red, np.ones((80, 60), np.float32), joints, 200.0, (0, 0, 60, 80), 1.0)
     known = np.ones((80, 60), bool)
     known[:, 36:] = False
-    rgb[10:70, 33:36] = 250
-    filled = _fill(rgb, known, np.array([0.0, 80.0]), 1)
-    assert np.abs(filled[:, 36:].astype(int) - (200, 30, 40)).max() < 12
+    filled = _hidden_colours("torso", work, (slice(None), slice(None)), known)
+    assert np.abs(filled[:, 36:] - (200, 30, 40)).max() < 12
 
 
 def test_what_an_arm_hid_of_a_coat_is_not_the_tie() -> None:
