@@ -35,6 +35,8 @@ MIRROR = tuple(
     JOINT[n.replace("left", "right") if "left" in n else n.replace("right", "left")] for n in JOINTS
 )
 KNOWN_CONFIDENCE = 0.15
+FACE_TORSOS = 0.14  # radius of a face about nose and eyes
+_FACE = [JOINT[name] for name in ("nose", "right_eye", "left_eye")]
 _SOURCES: dict[str, tuple[str, ...]] = {
     "neck": ("left_shoulder", "right_shoulder"),
     "right_hand": ("right_index", "right_pinky"), "left_hand": ("left_index", "left_pinky"),
@@ -116,6 +118,21 @@ def body_size(pose: Pose) -> torch.Tensor:
         sizes.append(0.58 * length(f"{side}_hip", f"{side}_knee", f"{side}_ankle"))
         sizes.append(0.9 * length(f"{side}_shoulder", f"{side}_elbow", f"{side}_wrist"))
     return torch.stack(sizes, 1).amax(1).clamp_min(1.0)
+
+
+def face_disc(pose: Pose, torso_px: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
+    """(B, 1, H, W) in [0, 1], 1 where the face is: what repaints it makes another person of it.
+
+    Args:
+        pose: (B,) in pixels of what is drawn; without nose and eyes there is no face.
+        torso_px: (B,) length of the torso.
+        size_hw: what is drawn.
+    """
+    known = pose.known[:, _FACE, None].float()
+    centre = (pose.xy[:, _FACE] * known).sum(1) / known.sum(1).clamp_min(1)
+    away = (pixel_grid(*size_hw, device=pose.xy.device) - centre[..., None, None]).norm(dim=1)
+    inside = (FACE_TORSOS * torso_px[:, None, None] - away + 0.5).clamp(0, 1)
+    return (inside * (known.sum(1) > 0)[..., None])[:, None]
 
 
 def fit_crop(

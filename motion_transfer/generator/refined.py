@@ -23,9 +23,9 @@ from torch.nn import functional
 from motion_transfer.generator.articulated import PuppetState, Rendition, Source
 from motion_transfer.generator.canonical import (
     CROP_HW,
-    JOINT,
     Crop,
     Pose,
+    face_disc,
     picture_positions,
     pose_at,
 )
@@ -36,14 +36,11 @@ from motion_transfer.generator.pose_maps import draw_pose
 from motion_transfer.generator.pretrained import Pretrained
 from motion_transfer.generator.puppets import Box, PuppetPlan, Puppets, place_map
 from motion_transfer.generator.refinement_net import RefinementNet, apply_refinement
-from motion_transfer.generator.warp import bilinear, bilinear_weights, pixel_grid, sample
+from motion_transfer.generator.warp import bilinear, bilinear_weights, sample
 from motion_transfer.pose.track import PoseTrack
 
 MARGIN_PX = 6
 """An outline may grow by so much, crop pixels."""
-FACE_TORSOS = 0.14
-"""Radius of what is kept about nose and eyes, torsos."""
-_FACE = [JOINT[name] for name in ("nose", "right_eye", "left_eye")]
 _LEAST = 1e-3  # alpha
 _GRID_PX = 16  # windows start at multiples of it, so that the network's grid does not jump
 
@@ -155,7 +152,7 @@ def refine(
     shift = planes.new_tensor([left, top])
     pose = Pose(pose.xy - shift, pose.depth, pose.known)
     maps = draw_pose(pose, full_hw=window_hw, torso_px=torso_px).maps
-    held = torch.maximum(planes[:, 5:], _face(pose, torso_px, window_hw))
+    held = torch.maximum(planes[:, 5:], face_disc(pose, torso_px, window_hw))
     found = network(planes[:, :5], maps, held)
     start = [
         (edge - float(centre)) * scale + (length - 1) / 2 - offset
@@ -173,15 +170,6 @@ def refine(
         return Rendition(rgba, None, None, box)
     flow, visible = (place_map(x, drawn, box) for x in (drawn.flow, drawn.visibility))
     return Rendition(rgba, flow, visible, box)
-
-
-def _face(pose: Pose, torso_px: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
-    """(B, 1, H, W) in [0, 1], 1 where the face is; nobody's is mended without changing it."""
-    known = pose.known[:, _FACE, None].float()
-    centre = (pose.xy[:, _FACE] * known).sum(1) / known.sum(1).clamp_min(1)
-    away = (pixel_grid(*size_hw, device=pose.xy.device) - centre[..., None, None]).norm(dim=1)
-    inside = (FACE_TORSOS * torso_px[:, None, None] - away + 0.5).clamp(0, 1)
-    return (inside * (known.sum(1) > 0)[..., None])[:, None]
 
 
 def _planes(drawn: Rendition, shown: torch.Tensor, skirt: Rendition | None) -> torch.Tensor:

@@ -16,12 +16,12 @@ from torch.nn import functional
 
 from motion_transfer.generator import refined
 from motion_transfer.generator.articulated import Rendition
-from motion_transfer.generator.canonical import JOINT, Crop
+from motion_transfer.generator.canonical import FACE_TORSOS, JOINT, Crop
 from motion_transfer.generator.cost import some_pose
 from motion_transfer.generator.paste import Place
 from motion_transfer.generator.pretrained import Pretrained
 from motion_transfer.generator.puppets import Puppets
-from motion_transfer.generator.refined import FACE_TORSOS, MARGIN_PX, RefinedGenerator, refine
+from motion_transfer.generator.refined import MARGIN_PX, RefinedGenerator, refine
 from motion_transfer.generator.refinement_net import Refinement
 
 CROP_HW = (64, 48)
