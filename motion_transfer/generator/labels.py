@@ -1,8 +1,8 @@
 """Whose pixel is whose: every pixel of the person goes to a limb, torso, skirt or head.
 
 Arms are cut from the body beside and behind them by closed-form matting, along colour where there
-is a difference; any other pixel belongs to the part that is nearest by geodesic distance through
-the picture, so hair goes with the head.
+is a difference, and along the crease where there is none (`sleeves.py`); any other pixel belongs to
+the part that is nearest by geodesic distance through the picture, so hair goes with the head.
 """
 
 from __future__ import annotations

@@ -88,8 +88,11 @@ def _hue(lab: np.ndarray) -> np.ndarray:
 
 def _cost(work: Working, lab: np.ndarray, places: np.ndarray, radii: np.ndarray) -> np.ndarray:
     """(N, K) what a seam costs at places (N, K, 2), which lie so many radii (K,) from the bone."""
-    x, y = places.astype(np.float32).transpose(2, 0, 1)
-    crease = sato(lab[..., 0], sigmas=CREASE_PX, black_ridges=True).astype(np.float32)
+    x, y = places.astype(np.float32).transpose(2, 0, 1).clip(0)
+    room = round(4 * max(CREASE_PX)) + 2
+    window = tuple(slice(max(0, int(p.min()) - room), int(p.max()) + room) for p in (y, x))
+    crease = np.zeros(work.matte.shape, np.float32)
+    crease[window] = sato(lab[..., 0][window], sigmas=CREASE_PX, black_ridges=True)
     dark, matte = (
         cv2.remap(plane, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         for plane in (crease, work.matte)
