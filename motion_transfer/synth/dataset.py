@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from motion_transfer.person.foreground import estimate_foreground
 from motion_transfer.synth.assets import Assets, Split
 from motion_transfer.synth.dress import Wardrobe
 from motion_transfer.synth.sample import Sample, render_scene
@@ -23,6 +24,9 @@ Tensors = dict[str, torch.Tensor]
 def to_tensors(sample: Sample) -> Tensors:
     """A sample as tensors, channels first.
 
+    Soft rims have the person's own colours, as those of a cut-out photo have: networks that are
+    shown the backdrop in them learn halos.
+
     Returns:
         N views (0 is the source), T = N - 1 targets: ``rgb`` (N, 3, H, W) uint8; ``alpha``,
         ``part``, ``parse``, ``depth`` (N, 1, H, W) uint8, uint8, uint8, float32; ``uv``
@@ -31,8 +35,10 @@ def to_tensors(sample: Sample) -> Tensors:
         uint8.
     """
     out: Tensors = {}
+    own = [estimate_foreground(v, a / 255) for v, a in zip(sample.rgb, sample.alpha, strict=True)]
     for name in Sample.array_names():
-        tensor = torch.from_numpy(np.ascontiguousarray(getattr(sample, name)))
+        values = np.stack(own) if name == "rgb" else getattr(sample, name)
+        tensor = torch.from_numpy(np.ascontiguousarray(values))
         if name in ("rgb", "uv", "flow", "flow_back"):
             tensor = tensor.movedim(-1, 1)
         elif name not in ("keypoints", "tracked"):

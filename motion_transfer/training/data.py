@@ -123,6 +123,8 @@ def batches(
             samples, batch_size=config.data.batch_size, sampler=order,
             num_workers=config.data.workers, pin_memory=device.type == "cuda",
             persistent_workers=config.data.workers > 0,
+            # forked workers are killed when the parent has used Numba's threads before
+            multiprocessing_context="spawn" if config.data.workers else None,
         )  # fmt: skip
         for batch in loader:
             yield _to(batch, device)
