@@ -40,7 +40,9 @@ HIDES: dict[str, tuple[str, ...]] = {
     "skirt": ("thigh", "shin"), "torso": (), "thigh": (), "shin": (),
 }  # fmt: skip
 
-WIDER = 0.1  # by so much what is hidden of a thigh, which tapers, is wider than what is shown
+WIDER, TAPER = 0.1, 0.3
+"""By so much what is hidden of a thigh, which tapers, is wider than what is shown, and so far along
+the thigh from there."""
 SEAT_M = (0.09, 0.15)
 """Half the width between the hips of what the trunk keeps of the legs, and how far down."""
 SHADOW_PX = 8  # as far as an arm or hand darkens a leg, working pixels
@@ -326,7 +328,7 @@ def _within_outline(
     inside = np.ones(own.shape, bool)
     beside = cv2.dilate(nearer.astype(np.uint8), np.ones((9, 9))) > 0
     sections = np.arange(round(length))
-    within = own & (place >= 0) & (place < len(sections))
+    within = own & (work.matte > 0.5) & (place >= 0) & (place < len(sections))
     for sign in (-1, 1):
         reach = np.full(len(sections), -np.inf)
         np.maximum.at(reach, place[within], sign * away[within])
@@ -338,7 +340,9 @@ def _within_outline(
             continue
         out = ndimage.median_filter(reach[free], 5, mode="nearest")
         limit = np.interp(place, sections[free], out)
-        inside &= sign * away <= limit + WIDER * np.abs(limit)
+        gap = np.abs(sections[:, None] - sections[free]).min(1)[place.clip(0, len(sections) - 1)]
+        wider = WIDER * np.clip(gap / (TAPER * length), 0, 1)
+        inside &= sign * away <= limit + wider * np.abs(limit)
     return inside
 
 
