@@ -74,7 +74,7 @@ _LEAST_TURN = np.radians(0.2)  # less is not drawn
 _BODY_NOISE, _HEAD_NOISE = np.radians([10, 1, 10]), np.radians([5, 1, 10])
 # In an ordinary photo, metres nearer to the camera than the bones say.
 NEARER_M = {"head": 0.03, "skirt": 0.08, "thigh": -0.12, "shin": -0.10, "lower_arm": 0.03}
-ARMS_NEARER_M = 0.10
+ARMS_NEARER_M = 0.12
 FACE_M = 0.14  # from between the ears to the chin
 
 
@@ -486,7 +486,7 @@ class ArticulatedGenerator:
             if name in LIMBS:
                 result[name] = near[:, list(LIMBS[name].main)].mean(1)
                 if "arm" in name:  # arms mostly are before the body: before or behind the seen side
-                    result[name] = result[name] + ARMS_NEARER_M * np.clip(2 * facing, -1, 1)
+                    result[name] = result[name] + ARMS_NEARER_M * facing * np.abs(facing)
             else:
                 result[name] = middle
             extra = sum(metres for word, metres in NEARER_M.items() if word in name)

@@ -147,6 +147,20 @@ def test_crossing_arms_lie_in_order_of_depth(puppet: Source, nearer: str) -> Non
     assert np.abs(drawn[y, x, :3] - COLOURS[f"{nearer}_lower_arm"]).max() < 10
 
 
+@pytest.mark.parametrize("turn", [60, -60])
+def test_the_far_arm_of_somebody_who_turns_is_behind_the_trunk(puppet: Source, turn: int) -> None:
+    # bug: the arm that hung beside a dancer stays before the chest until the view is from the side
+    angles = {"upper_arm": 5, "lower_arm": 5}
+    track = poses([metres(angles=angles, turn=t) for t in np.linspace(0, turn, 13)])
+    drawn = whole(render(puppet, track, 12))
+    elbows = {side: INDEX[f"{side}_elbow"] for side in ("left", "right")}
+    far, near = sorted(elbows, key=lambda side: -track.depth[12, elbows[side]])
+    for side, colour in ((far, "torso"), (near, f"{near}_upper_arm")):
+        shoulder, elbow = (track.xy[12, INDEX[f"{side}_{j}"]] for j in ("shoulder", "elbow"))
+        x, y = np.round(0.4 * shoulder + 0.6 * elbow).astype(int)
+        assert np.abs(drawn[y, x, :3] - COLOURS[colour]).max() < 25, side
+
+
 def test_noise_of_the_depth_does_not_change_the_order(puppet: Source) -> None:
     # bug: crossing arms flicker, since depth from one camera is noisy
     random = np.random.default_rng(0)
