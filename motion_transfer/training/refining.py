@@ -251,14 +251,13 @@ def _recolour(
 def refinement_terms(
     refined: Refined, pair: Drawn, features: Features | None
 ) -> dict[str, torch.Tensor]:
-    """Colour over the backdrop, matte, haze, harm, features, steadiness, around the person."""
+    """Colour over the backdrop, matte, haze, features, steadiness, around the person."""
     region = _region(pair)
     truth = _over(pair)
     terms = {
         "rgb": losses.l1(refined.rgb, truth, region),
         "alpha": losses.l1(refined.alpha, pair.alpha, region),
         "crisp": _haze(refined.alpha, pair.alpha, region),
-        "harm": _harm(refined.alpha, pair, region),
     }
     if features is not None:
         ours, theirs = ([x.float() for x in features(picture)] for picture in (refined.rgb, truth))
@@ -278,17 +277,6 @@ def _haze(alpha: torch.Tensor, truth: torch.Tensor, region: torch.Tensor) -> tor
         for x in (alpha.clamp(0, 1), truth)
     )
     return losses.l1(torch.maximum(ours, theirs), theirs, region)
-
-
-def _harm(alpha: torch.Tensor, pair: Drawn, region: torch.Tensor) -> torch.Tensor:
-    """Errors of a matte that the drawing did not have: changes past the truth, or away from it.
-
-    With the plain error beside it the optimum of a pixel is a quantile on the drawing's side, not
-    the median (Koenker, Bassett, "Regression Quantiles", 1978): half a chance of a fuller figure is
-    no reason for a haze about a slim one.
-    """
-    made = (alpha - pair.drawn[:, 3:4]) * (alpha - pair.alpha) > 0
-    return losses.weighted_mean((alpha - pair.alpha).abs() * made, region)
 
 
 def _unsteadiness(refined: Refined, pair: Drawn, region: torch.Tensor) -> torch.Tensor:
