@@ -63,7 +63,7 @@ from motion_transfer.pose.retarget import HEAD, MIDHIP, NECK, px_per_metre
 from motion_transfer.pose.skeleton import INDEX, MIRROR
 from motion_transfer.pose.track import PoseTrack
 
-GRID = 12
+GRID, OUTLINE_POINTS = 12, 150
 AnyMotion = TypeVar("AnyMotion", bound=Motion)
 _MIRROR = [*MIRROR, MIDHIP, NECK, HEAD, HAND_RIGHT, HAND_LEFT]
 DEPTH_HYSTERESIS_M = 0.07
@@ -74,7 +74,7 @@ _LEAST_TURN = np.radians(0.2)  # less is not drawn
 _BODY_NOISE, _HEAD_NOISE = np.radians([10, 1, 10]), np.radians([5, 1, 10])
 # In an ordinary photo, metres nearer to the camera than the bones say.
 NEARER_M = {"head": 0.03, "skirt": 0.08, "thigh": -0.12, "shin": -0.10, "lower_arm": 0.03}
-ARMS_NEARER_M = 0.12
+ARMS_NEARER_M, LEGS_FARTHER_M = 0.12, 0.25
 FACE_M = 0.14  # from between the ears to the chin
 
 
@@ -491,6 +491,9 @@ class ArticulatedGenerator:
                 result[name] = middle
             extra = sum(metres for word, metres in NEARER_M.items() if word in name)
             result[name] = result[name] + extra
+            if "arm" in name:  # what is behind the trunk is behind the legs as well
+                behind = np.maximum(middle - result[name], 0)
+                result[name] = result[name] - np.minimum(4 * behind, LEGS_FARTHER_M)
         for name in self._under_hair:
             clear = result[name] + 2 * DEPTH_HYSTERESIS_M
             result["head"] = np.maximum(result["head"], clear)
@@ -572,12 +575,12 @@ def _lies_over(near: str, far: str, layers: dict[str, Layer]) -> bool:
 
 
 def _outline(layer: Layer) -> torch.Tensor:
-    """(N, 2) convex outline of the layer's pixels, photo pixels."""
-    points = np.argwhere(layer.rgba[..., 3] > 0.02)[:, ::-1]
-    if len(points) == 0:
-        points = np.zeros((1, 2), int)
-    hull = cv2.convexHull(points.astype(np.int32))[:, 0]
-    return torch.tensor(hull + np.array(layer.box_xyxy[:2]), dtype=torch.float32)
+    """(N, 2) outline of the layer's pixels, photo pixels; bends show between its corners."""
+    mask = (layer.rgba[..., 3] > 0.02).astype(np.uint8)
+    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    points = np.concatenate([*contours, np.zeros((0 if contours else 1, 1, 2), np.int32)])[:, 0]
+    points = points[:: max(1, len(points) // OUTLINE_POINTS)]
+    return torch.tensor(points + np.array(layer.box_xyxy[:2]), dtype=torch.float32)
 
 
 def _target_boxes(motion: Motion, outline: torch.Tensor, size_hw: tuple[int, int]) -> np.ndarray:

@@ -10,13 +10,16 @@ import torch
 from puppet import A_POSE, COLOURS, PX, SIZE_HW, draw, pose, poses, raised
 from skeletons import HEAD_JOINTS, metres
 
+from motion_transfer.generator import articulated
 from motion_transfer.generator.articulated import (
     ArticulatedGenerator,
     Rendition,
     Source,
     steady_order,
 )
+from motion_transfer.generator.limbs import segment_distance
 from motion_transfer.generator.warp import warp
+from motion_transfer.generator.working import Layer
 from motion_transfer.pose.skeleton import INDEX
 from motion_transfer.pose.track import PoseTrack
 
@@ -159,6 +162,31 @@ def test_the_far_arm_of_somebody_who_turns_is_behind_the_trunk(puppet: Source, t
         shoulder, elbow = (track.xy[12, INDEX[f"{side}_{j}"]] for j in ("shoulder", "elbow"))
         x, y = np.round(0.4 * shoulder + 0.6 * elbow).astype(int)
         assert np.abs(drawn[y, x, :3] - COLOURS[colour]).max() < 25, side
+
+
+def test_the_far_hand_of_somebody_who_turns_is_behind_the_legs(puppet: Source) -> None:
+    # bug: fingers without a hand come out between the trunk and the far thigh
+    angles = {"upper_arm": 0, "lower_arm": -12}
+    track = poses([metres(angles=angles, turn=t) for t in np.linspace(0, 60, 13)])
+    drawn = whole(render(puppet, track, 12))
+    far = max(("left", "right"), key=lambda side: track.depth[12, INDEX[f"{side}_elbow"]])
+    off = np.abs(drawn[..., :3] - COLOURS[f"{far}_lower_arm"]).max(-1)
+    hip, knee = (track.xy[12, INDEX[f"{far}_{joint}"]] for joint in ("hip", "knee"))
+    thigh = segment_distance(np.indices(SIZE_HW)[::-1].transpose(1, 2, 0), hip, knee) < 15
+    assert ((off < 25) & (drawn[..., 3] > 0.9) & thigh).sum() == 0
+
+
+def test_outlines_have_points_between_their_corners() -> None:
+    # bug: of a straight leg that bends the calf is cut off where the corners' box ends
+    rgba = np.zeros((140, 30, 4), np.float32)
+    rgba[5:135, 5:25] = 1
+    layer = Layer(name="left_shin", box_xyxy=(100, 50, 130, 190), rgba=rgba, visible=rgba[..., 3])
+    points = articulated._outline(layer)
+    assert points.amin(0).tolist() == [105, 55] and points.amax(0).tolist() == [124, 184]
+    gaps = (points - points.roll(1, 0)).norm(dim=1)
+    assert gaps.max() < 6 and len(points) < 400
+    empty = replace(layer, rgba=np.zeros_like(rgba))
+    assert articulated._outline(empty).tolist() == [[100, 50]]
 
 
 def test_noise_of_the_depth_does_not_change_the_order(puppet: Source) -> None:
