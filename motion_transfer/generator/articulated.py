@@ -64,6 +64,7 @@ from motion_transfer.pose.skeleton import INDEX, MIRROR
 from motion_transfer.pose.track import PoseTrack
 
 GRID, OUTLINE_POINTS = 12, 150
+BULGE = 0.1
 AnyMotion = TypeVar("AnyMotion", bound=Motion)
 _MIRROR = [*MIRROR, MIDHIP, NECK, HEAD, HAND_RIGHT, HAND_LEFT]
 DEPTH_HYSTERESIS_M = 0.07
@@ -574,22 +575,34 @@ def _lies_over(near: str, far: str, layers: dict[str, Layer]) -> bool:
     return bool(covered.sum() > 0.03 * (b.rgba[..., 3] > 0.5).sum())
 
 
-def _outline(layer: Layer) -> torch.Tensor:
-    """(N, 2) outline of the layer's pixels, photo pixels; bends show between its corners."""
+def _outline(layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
+    """(N, 2) corners of the layer's convex hull, and points of its outline, photo pixels."""
     mask = (layer.rgba[..., 3] > 0.02).astype(np.uint8)
     contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     points = np.concatenate([*contours, np.zeros((0 if contours else 1, 1, 2), np.int32)])[:, 0]
+    corner = np.array(layer.box_xyxy[:2])
+    hull = cv2.convexHull(points)[:, 0]
     points = points[:: max(1, len(points) // OUTLINE_POINTS)]
-    return torch.tensor(points + np.array(layer.box_xyxy[:2]), dtype=torch.float32)
+    corners, outline = (torch.tensor(p + corner, dtype=torch.float32) for p in (hull, points))
+    return corners, outline
 
 
-def _target_boxes(motion: Motion, outline: torch.Tensor, size_hw: tuple[int, int]) -> np.ndarray:
-    """(T, 4) int boxes that hold the layer in the target, cut at the frame."""
-    points = motion.target(outline[None])
-    low = points.amin(1).floor().numpy() - 2
-    high = points.amax(1).ceil().numpy() + 3
+def _target_boxes(
+    motion: Motion, outline: tuple[torch.Tensor, torch.Tensor], size_hw: tuple[int, int]
+) -> np.ndarray:
+    """(T, 4) int boxes that hold the layer in the target, cut at the frame.
+
+    Between its corners a layer that bends bulges by a share of its size; what lies farther out is
+    a fold of the motion, in which it would be seen twice.
+    """
+    corners, points = (motion.target(p[None]) for p in outline)
+    low, high = corners.amin(1), corners.amax(1)
+    room = BULGE * (high - low).amax(1, keepdim=True)
+    low = torch.minimum(low, torch.maximum(points.amin(1), low - room))
+    high = torch.maximum(high, torch.minimum(points.amax(1), high + room))
+    ends = (low.floor().numpy() - 2, high.ceil().numpy() + 3)
     limit = np.array([size_hw[1], size_hw[0]])
-    return np.concatenate([np.clip(low, 0, limit), np.clip(high, 0, limit)], 1).astype(np.int64)
+    return np.concatenate([np.clip(end, 0, limit) for end in ends], 1).astype(np.int64)
 
 
 def _grid_nodes(boxes: np.ndarray) -> torch.Tensor:

@@ -181,12 +181,13 @@ def test_outlines_have_points_between_their_corners() -> None:
     rgba = np.zeros((140, 30, 4), np.float32)
     rgba[5:135, 5:25] = 1
     layer = Layer(name="left_shin", box_xyxy=(100, 50, 130, 190), rgba=rgba, visible=rgba[..., 3])
-    points = articulated._outline(layer)
+    corners, points = articulated._outline(layer)
+    assert len(corners) == 4
     assert points.amin(0).tolist() == [105, 55] and points.amax(0).tolist() == [124, 184]
     gaps = (points - points.roll(1, 0)).norm(dim=1)
     assert gaps.max() < 6 and len(points) < 400
     empty = replace(layer, rgba=np.zeros_like(rgba))
-    assert articulated._outline(empty).tolist() == [[100, 50]]
+    assert [x.tolist() for x in articulated._outline(empty)] == [[[100, 50]]] * 2
 
 
 def test_noise_of_the_depth_does_not_change_the_order(puppet: Source) -> None:
