@@ -63,8 +63,9 @@ from motion_transfer.pose.retarget import HEAD, MIDHIP, NECK, px_per_metre
 from motion_transfer.pose.skeleton import INDEX, MIRROR
 from motion_transfer.pose.track import PoseTrack
 
-GRID, OUTLINE_POINTS = 12, 150
-BULGE = 0.1
+GRID = 12
+OUTLINE_POINTS = 150  # of a layer, about
+BULGE = 0.1  # as far beyond its corners' box may a layer that bends reach, of its longer side
 AnyMotion = TypeVar("AnyMotion", bound=Motion)
 _MIRROR = [*MIRROR, MIDHIP, NECK, HEAD, HAND_RIGHT, HAND_LEFT]
 DEPTH_HYSTERESIS_M = 0.07
@@ -75,7 +76,8 @@ _LEAST_TURN = np.radians(0.2)  # less is not drawn
 _BODY_NOISE, _HEAD_NOISE = np.radians([10, 1, 10]), np.radians([5, 1, 10])
 # In an ordinary photo, metres nearer to the camera than the bones say.
 NEARER_M = {"head": 0.03, "skirt": 0.08, "thigh": -0.12, "shin": -0.10, "lower_arm": 0.03}
-ARMS_NEARER_M, LEGS_FARTHER_M = 0.12, 0.25
+ARMS_NEARER_M = 0.12
+BEHIND, BEHIND_M = 4.0, 0.25  # so many times farther is an arm behind the trunk, and at most
 FACE_M = 0.14  # from between the ears to the chin
 
 
@@ -494,7 +496,7 @@ class ArticulatedGenerator:
             result[name] = result[name] + extra
             if "arm" in name:  # what is behind the trunk is behind the legs as well
                 behind = np.maximum(middle - result[name], 0)
-                result[name] = result[name] - np.minimum(4 * behind, LEGS_FARTHER_M)
+                result[name] = result[name] - np.minimum(BEHIND * behind, BEHIND_M)
         for name in self._under_hair:
             clear = result[name] + 2 * DEPTH_HYSTERESIS_M
             result["head"] = np.maximum(result["head"], clear)

@@ -98,9 +98,7 @@ def _cost(work: Working, lab: np.ndarray, places: np.ndarray, radii: np.ndarray)
         for plane in (crease, work.matte)
     )
     cost = np.exp(-2 * dark / max(float(np.percentile(dark, 95)), 1e-3)) + PULL * (radii - 1) ** 2
-    return np.where(
-        matte < 0.5, 0.02, cost
-    )  # through the gap between arm and body, if there is one
+    return np.where(matte < 0.5, 0.02, cost)  # a gap between arm and body is the way
 
 
 def _path(cost: np.ndarray) -> np.ndarray:
