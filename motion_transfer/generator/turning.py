@@ -44,7 +44,9 @@ class Axis:
             no waist.
         smooth_px: over which the outline is smoothed.
         depth: of the body in shares of its width.
-        front: share of the width, in the middle, that is not on the back as well.
+        front: share of the width, in the middle, that is not on the back as well,
+        alike_px: but from so far below the centre it is, since trousers are alike all round,
+        fade_px: half of what lies between the one and the other.
         seam: half the width of the soft middle of the back, in shares of it.
     """
 
@@ -58,6 +60,8 @@ class Axis:
     smooth_px: float = 2.0
     depth: float = 1.0
     front: float = 0.5
+    alike_px: float = 1e6
+    fade_px: float = 1.0
     seam: float = 0.15
 
 
@@ -164,7 +168,9 @@ class Surface:
         whole = _Pixels(body, grid, origin_xy)
         share = _share(body.axis, whole)
         solid = _solid(front)
-        behind = _sides(_plain(solid, front[0, 3] > 0.5, whole, body.axis.front), body, whole)
+        plain = _plain(solid, front[0, 3] > 0.5, whole, body.axis.front)
+        below = smoothstep(0.5 + (whole.along - body.axis.alike_px) / (2 * body.axis.fade_px))
+        behind = torch.lerp(_sides(plain, body, whole), solid[:, :3], below)
         if back is not None:
             behind = torch.lerp(behind, back[:, :3], back[:, 3:])
         if trunk is not None:
