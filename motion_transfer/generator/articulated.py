@@ -69,8 +69,8 @@ BULGE = 0.1  # as far beyond its corners' box may a layer that bends reach, of i
 AnyMotion = TypeVar("AnyMotion", bound=Motion)
 _MIRROR = [*MIRROR, MIDHIP, NECK, HEAD, HAND_RIGHT, HAND_LEFT]
 DEPTH_HYSTERESIS_M = 0.07
-# A torso seen from the side is this much of its frontal width.
-LEAST_TORSO_WIDTH = 0.7
+TORSO_DEPTH = 0.75  # of a trunk from the side, in shares of its frontal width
+CHEST_BEFORE_M, SEAT_BEHIND_M = 0.012, 0.011  # the line from hips to neck, metres
 _LEAST_TURN = np.radians(0.2)  # less is not drawn
 # How far the tracker's yaw, pitch and trunk's yaw are off at rest.
 _BODY_NOISE, _HEAD_NOISE = np.radians([10, 1, 10]), np.radians([5, 1, 10])
@@ -235,6 +235,7 @@ class ArticulatedGenerator:
             torch.tensor(joints, dtype=torch.float32),
             torch.tensor(scale / self._metre, dtype=torch.float32),
             torch.tensor(facing * self._front, dtype=torch.float32),
+            torch.tensor([*trunk, self._torso_yaw], dtype=torch.float32),
         )
         frames = torch.arange(len(targets))[wanted]
         positions, boxes = {}, {}
@@ -359,7 +360,7 @@ class ArticulatedGenerator:
         for name, top in (("torso", 0.7), ("skirt", 1.0)):  # to the armpits
             if name in self.layers:
                 axis = Axis(
-                    centre_xy=trunk, up_xy=upright, depth=LEAST_TORSO_WIDTH,
+                    centre_xy=trunk, up_xy=upright, depth=TORSO_DEPTH,
                     alike_px=SEAT_M * self._metre if name == "torso" else 1e6,
                     fade_px=SEAT_FADE_M * self._metre,
                     top_px=top * float(np.linalg.norm(neck)), smooth_px=0.02 * self._metre,
@@ -430,13 +431,14 @@ class ArticulatedGenerator:
         return blend_carried(own, carried, self.flow_smoothing, 0.03 * self._metre)
 
     def _motions(
-        self, joints: torch.Tensor, zoom: torch.Tensor, facing: torch.Tensor
+        self, joints: torch.Tensor, zoom: torch.Tensor, facing: torch.Tensor, yaw: torch.Tensor
     ) -> dict[str, Motion]:
         """The layers' maps for target joints (T, 38, 2) of relative size (T,).
 
-        `facing` (T,) is 1 where the target faces the camera, whichever side the photo shows.
+        `facing` (T,) is 1 where the target faces the camera, whichever side the photo shows;
+        `yaw` (T + 1,) of the trunks, the photo's last.
         """
-        torso = _torso_quad(self._joints, joints, zoom)
+        torso = _torso_quad(self._joints, joints, zoom, yaw, self._metre)
         motions: dict[str, Motion] = {}
         for name in self.layers:
             if name in LIMBS:
@@ -621,8 +623,25 @@ def _grid_nodes(boxes: np.ndarray) -> torch.Tensor:
     return corner[:, None, :2] + unit_nodes * span[:, None]
 
 
-def _torso_quad(source: torch.Tensor, joints: torch.Tensor, zoom: torch.Tensor) -> Quad:
-    """Hips to shoulders. Never mirrored: a back shows the front's pixels the same way round."""
+def _torso_quad(
+    source: torch.Tensor,
+    joints: torch.Tensor,
+    zoom: torch.Tensor,
+    yaw: torch.Tensor,
+    metre: float,
+) -> Quad:
+    """Hips to shoulders. Never mirrored: a back shows the front's pixels the same way round.
+
+    From the side a trunk is not thin: it is taken for an elliptical cylinder, whose chest is before
+    the line from hips to neck and whose seat behind it.
+
+    Args:
+        source: (38, 2) joints in the photo.
+        joints: (T, 38, 2) in the target.
+        zoom: (T,).
+        yaw: (T + 1,) of the target's trunks, and last the photo's, radians.
+        metre: pixels in the photo.
+    """
 
     def edges(points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         spine = points[:, NECK] - points[:, MIDHIP]
@@ -636,11 +655,14 @@ def _torso_quad(source: torch.Tensor, joints: torch.Tensor, zoom: torch.Tensor) 
     spine_s, right_s, across_s = edges(source[None])
     spine_t, right_t, across_t = edges(joints)
     own = across_s[..., 0].abs().clamp_min(0.05 * float(spine_s.norm()))
-    least = LEAST_TORSO_WIDTH * own * zoom[:, None]
+    own_t = own * zoom[:, None]
+    least = TORSO_DEPTH * own_t
     width = across_t[..., 0].abs()
     tilt = across_t[..., 1] * torch.sign(across_t[..., 0])
     tilt = tilt * (width / least).clamp(0, 1)  # no telling the tilt of an edge seen end on
-    width = torch.maximum(width, least)
+    cosine, sine = torch.cos(yaw[:-1, None]).abs(), torch.sin(yaw[:, None])
+    seen = torch.hypot(cosine, TORSO_DEPTH * sine[:-1])
+    width = torch.maximum(width + (seen - cosine) * own_t, least)
     tilt = torch.minimum(torch.maximum(tilt, -0.5 * width), 0.5 * width)
     tilt_s = (across_s[..., 1] * torch.sign(across_s[..., 0])).clamp(-0.5 * own, 0.5 * own)
 
@@ -651,10 +673,13 @@ def _torso_quad(source: torch.Tensor, joints: torch.Tensor, zoom: torch.Tensor) 
         return [(w[:, i, None] * right + k[:, i, None] * up)[:, None] for i in range(2)]
 
     half_s, half_t = halves(own, tilt_s, right_s, spine_s), halves(width, tilt, right_t, spine_t)
+    straight = torch.zeros(1, 1, 1)
+    forward = ((sine[:-1] - sine[-1]) * zoom[:, None] * metre)[..., None]
     photo = Quad(centre0=source[None, MIDHIP, None], centre1=source[None, NECK, None],
-                 half0=half_s[0], half1=half_s[1])  # fmt: skip
+                 half0=half_s[0], half1=half_s[1], bend0=straight, bend1=straight)  # fmt: skip
     return Quad(centre0=joints[:, MIDHIP, None], centre1=joints[:, NECK, None],
-                half0=half_t[0], half1=half_t[1], photo=photo)  # fmt: skip
+                half0=half_t[0], half1=half_t[1], bend0=-SEAT_BEHIND_M * forward,
+                bend1=CHEST_BEFORE_M * forward, photo=photo)  # fmt: skip
 
 
 def _skirt_quad(
@@ -689,9 +714,11 @@ def _skirt_quad(
     photo = Quad(
         centre0=torso.photo.centre0, half0=torso.photo.half0,
         centre1=hem.mean(0)[None, None], half1=((hem[1] - hem[0]) / 2)[None, None],
+        bend0=torso.photo.bend0, bend1=torso.photo.bend1,
     )  # fmt: skip
     return Quad(centre0=torso.centre0, half0=torso.half0, centre1=centre[:, None],
-                half1=half[:, None], photo=photo)  # fmt: skip
+                half1=half[:, None], bend0=torso.bend0, bend1=torch.zeros_like(torso.bend0),
+                photo=photo)  # fmt: skip
 
 
 def _back_of_head(layer: Layer, joints: np.ndarray, metre: float) -> torch.Tensor:

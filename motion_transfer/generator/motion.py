@@ -14,6 +14,9 @@ from typing import Protocol, Self
 
 import torch
 
+_BEND_FROM, _BEND_TO, _BEND_LAST = 0.05, 0.35, 0.85
+"""Shares of a patch's length between which one bend goes over into another, and where it ends."""
+
 
 def dot(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Inner product over the last axis, which stays as length one."""
@@ -233,18 +236,22 @@ class Chain:
 class Quad:
     """A ruled patch between two edges: torso (hips to shoulders) or skirt (hips to hem).
 
-    A point is `centre(t) + u * half(t)`, both linear in t.
+    A point is `centre(t) + (u + bend(t) / |half(t)|) * half(t)`, centre and half linear in t.
 
     Args:
         centre0, centre1: (T, 1, 2) middles of the edges in the target.
         half0, half1: (T, 1, 2) from the middle to the right end.
-        source: the same patch in the photo, T = 1; None for the photo's own patch.
+        bend0, bend1: (T, 1, 1) pixels by which the patch lies to the right near the first edge, and
+            on to the second, where it is at its place again.
+        photo: the same patch in the photo, T = 1, without a bend; None for the photo's own patch.
     """
 
     centre0: torch.Tensor
     centre1: torch.Tensor
     half0: torch.Tensor
     half1: torch.Tensor
+    bend0: torch.Tensor
+    bend1: torch.Tensor
     photo: Quad | None = None
 
     @property
@@ -252,8 +259,15 @@ class Quad:
         return len(self.centre0)
 
     def __getitem__(self, frames: torch.Tensor) -> Self:
-        names = ("centre0", "centre1", "half0", "half1")
+        names = ("centre0", "centre1", "half0", "half1", "bend0", "bend1")
         return dataclasses.replace(self, **{n: getattr(self, n)[frames] for n in names})
+
+    def _bend(self, t: torch.Tensor, half: torch.Tensor) -> torch.Tensor:
+        """(T, N, 1) in units of `half` (T, N, 2) there."""
+        share = smoothstep((t - _BEND_FROM) / (_BEND_TO - _BEND_FROM))
+        bend = self.bend0 + share * (self.bend1 - self.bend0)
+        bend = bend * smoothstep((1 - t) / (1 - _BEND_LAST))
+        return bend / half.norm(dim=-1, keepdim=True).clamp_min(1.0)
 
     def solve(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(T, N, 2) -> (t, u), each (T, N, 1), by three fixed-point steps."""
@@ -267,12 +281,14 @@ class Quad:
             area = torch.where(area.abs() < 1.0, torch.full_like(area, 1.0), area)
             t = (offset[..., :1] * half[..., 1:] - offset[..., 1:] * half[..., :1]) / area
             u = (spine[..., :1] * offset[..., 1:] - spine[..., 1:] * offset[..., :1]) / area
-        return t, u
+        half = self.half0 + t.clamp(0, 1) * (self.half1 - self.half0)
+        return t, u - self._bend(t, half)
 
     def at(self, t: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
         """(T, N, 2) the point at (t, u)."""
         bounded = t.clamp(0, 1)  # the edges go on straight
         half = self.half0 + bounded * (self.half1 - self.half0)
+        u = u + self._bend(t, half)
         return self.centre0 + t * (self.centre1 - self.centre0) + u * half
 
     def source(self, x: torch.Tensor) -> torch.Tensor:

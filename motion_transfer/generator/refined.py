@@ -35,12 +35,12 @@ from motion_transfer.generator.paste import Place, to_frame
 from motion_transfer.generator.pose_maps import draw_pose
 from motion_transfer.generator.pretrained import Pretrained
 from motion_transfer.generator.puppets import Box, PuppetPlan, Puppets, place_map
-from motion_transfer.generator.refinement_net import RefinementNet, apply_refinement
+from motion_transfer.generator.refinement_net import GROWS_PX, RefinementNet, apply_refinement
 from motion_transfer.generator.warp import bilinear, bilinear_weights, sample
 from motion_transfer.pose.track import PoseTrack
 
-MARGIN_PX = 6
-"""An outline may grow by so much, crop pixels."""
+MARGIN_PX = GROWS_PX + 1
+"""Room about a drawing for what its outline grows by, crop pixels."""
 _LEAST = 1e-3  # alpha
 _GRID_PX = 16  # windows start at multiples of it, so that the network's grid does not jump
 

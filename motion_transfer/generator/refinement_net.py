@@ -32,6 +32,8 @@ from motion_transfer.generator.pose_maps import MAP_CHANNELS
 _OPEN = 3.0
 """The gate's logit before training: the drawing is kept."""
 _HELD_PX = 4
+GROWS_PX = 2
+"""An outline grows by so much at most: how much farther a body reaches is a guess, and drawn as haze."""
 
 
 class Refinement(NamedTuple):
@@ -92,7 +94,9 @@ class RefinementNet(nn.Module):
         wide = functional.max_pool2d(held, (1, 2 * _HELD_PX + 1), 1, (0, _HELD_PX))
         free = 1 - functional.max_pool2d(wide, (2 * _HELD_PX + 1, 1), 1, (_HELD_PX, 0))
         gate = torch.sigmoid(_OPEN + 4 * raw[:, 3:4])
-        return Refinement(base + raw[:, :3], 1 - free * (1 - gate), free * raw[:, 4:])
+        near = functional.max_pool2d(drawn[:, 3:4].float(), 2 * GROWS_PX + 1, 1, GROWS_PX)
+        step = torch.minimum(free * raw[:, 4:], near)
+        return Refinement(base + raw[:, :3], 1 - free * (1 - gate), step)
 
     @staticmethod
     def _join(layer: nn.Module, coarse: torch.Tensor, fine: torch.Tensor) -> torch.Tensor:

@@ -150,6 +150,31 @@ def test_crossing_arms_lie_in_order_of_depth(puppet: Source, nearer: str) -> Non
     assert np.abs(drawn[y, x, :3] - COLOURS[f"{nearer}_lower_arm"]).max() < 10
 
 
+@pytest.mark.parametrize("turn", [85, -85])
+def test_from_the_side_a_chest_is_before_the_hips_and_a_seat_behind(
+    puppet: Source, turn: int
+) -> None:
+    # bug: a trunk that is a thin board from the side, before which the network draws a haze
+    generator = ArticulatedGenerator(puppet)
+    track = poses([metres(angles=A_POSE, turn=t) for t in (0, turn)])
+    plan, _ = generator.plan(track, slice(0, 2))
+    rows = {}
+    for name in (0, 1):
+        alpha = whole(generator.draw(plan.only(["torso"]), name, with_flow=True))[..., 3] > 0.5
+        hips, shoulders = (
+            np.mean([track.xy[name, INDEX[f"{s}_{j}"]] for s in ("left", "right")], 0)
+            for j in ("hip", "shoulder")
+        )
+        for share in (0.0, 0.6):
+            x, y = hips + share * (shoulders - hips)
+            filled = np.flatnonzero(alpha[round(float(y))])
+            rows[name, share] = (filled.mean() - x, len(filled))
+    forward = np.sign(track.xy[1, INDEX["nose"], 0] - track.xy[1, INDEX["left_ear"], 0])
+    chest, seat = (forward * (rows[1, s][0] - rows[0, s][0]) / PX for s in (0.6, 0.0))
+    assert 0.005 < chest < 0.02 and -0.02 < seat < -0.005
+    assert 0.7 < rows[1, 0.6][1] / rows[0, 0.6][1] < 0.8
+
+
 @pytest.mark.parametrize("turn", [60, -60])
 def test_the_far_arm_of_somebody_who_turns_is_behind_the_trunk(puppet: Source, turn: int) -> None:
     # bug: the arm that hung beside a dancer stays before the chest until the view is from the side

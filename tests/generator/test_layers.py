@@ -252,8 +252,35 @@ def test_a_cord_beside_an_arm_is_not_smeared_over_what_it_hid() -> None:
     work = Working.make(red, np.ones((80, 60), np.float32), joints, 200.0, (0, 0, 60, 80), 1.0)
     known = np.ones((80, 60), bool)
     known[:, 36:] = False
-    filled = _hidden_colours("torso", work, (slice(None), slice(None)), known)
+    everything = np.ones_like(known)
+    filled = _hidden_colours("torso", work, (slice(None), slice(None)), known, everything)
     assert np.abs(filled[:, 36:] - (200, 30, 40)).max() < 12
+
+
+@pytest.mark.parametrize("upright", [True, False])
+def test_what_a_hand_hid_of_a_leg_is_shaded_as_the_rest_of_it(upright: bool) -> None:
+    # bug: a pale block on a bare thigh beside which a hand hung, with a step where the hand ended
+    across = np.linspace(1.0, 0.6, 40)[:, None]
+    skin = (np.array([230, 190, 160]) * across).round()
+    rgb = np.tile(skin, (120, 1, 1)).astype(np.uint8)
+    rgb[:30] = np.array([40, 60, 110]) * across  # shorts
+    known = np.ones((120, 40), bool)
+    known[10:80, 20:] = False
+    start, end = (20, 0), (20, 110)
+    if not upright:
+        rgb, known = rgb.transpose(1, 0, 2), known.T
+        start, end = start[::-1], end[::-1]
+    joints = np.zeros((38, 2))
+    joints[INDEX["left_hip"]], joints[INDEX["left_knee"]] = start, end
+    box = (0, 0, known.shape[1], known.shape[0])
+    work = Working.make(rgb, np.ones(known.shape, np.float32), joints, 250.0, box, 1.0)
+    everything = np.ones_like(known)
+    inside = (slice(None), slice(None))
+    filled = _hidden_colours("left_thigh", work, inside, known, everything)
+    error = np.abs(filled.astype(float) - rgb).max(-1)
+    error = error if upright else error.T
+    assert error[45:78, 20:].max() < 25 and np.median(error[45:78, 20:]) < 8
+    assert np.median(error[12:22, 20:]) < 12
 
 
 def test_what_an_arm_hid_of_a_coat_is_not_the_tie() -> None:

@@ -55,14 +55,17 @@ def elbow() -> Chain:
     )  # fmt: skip
 
 
-def patch(lean: float = 20.0) -> Quad:
+def patch(lean: float = 20.0, bend: tuple[float, float] = (-4.0, 6.0)) -> Quad:
+    straight = torch.zeros(1, 1, 1)
     photo = Quad(centre0=tensor([100, 200])[None], centre1=tensor([104, 100])[None],
-                 half0=tensor([20, 1])[None], half1=tensor([30, -2])[None])  # fmt: skip
+                 half0=tensor([20, 1])[None], half1=tensor([30, -2])[None],
+                 bend0=straight, bend1=straight)  # fmt: skip
     corners = torch.cat([photo.centre0, photo.centre1, photo.centre0 + photo.half0,
                          photo.centre1 + photo.half1], 1)[0]  # fmt: skip
     at = turned(corners, torch.linspace(0, lean, FRAMES), SHIFT)
     return Quad(centre0=at[:, 0:1], centre1=at[:, 1:2], half0=(at[:, 2:3] - at[:, 0:1]),
-                half1=(at[:, 3:4] - at[:, 1:2]), photo=photo)  # fmt: skip
+                half1=(at[:, 3:4] - at[:, 1:2]), bend0=torch.full((FRAMES, 1, 1), bend[0]),
+                bend1=torch.full((FRAMES, 1, 1), bend[1]), photo=photo)  # fmt: skip
 
 
 def head() -> Head:
@@ -110,6 +113,14 @@ def test_a_patch_there_and_back() -> None:
     assert motion.photo is not None
     inside = motion.photo.at(t.reshape(1, -1, 1), u.reshape(1, -1, 1))[0]
     round_trip(motion, inside, 0.2)
+
+
+def test_a_bent_patch_is_at_its_place_at_its_end() -> None:
+    # bug: the neck of somebody seen from the side is beside the head
+    bent, straight = patch(0.0), patch(0.0, bend=(0.0, 0.0))
+    ts = torch.tensor([-0.1, 0.0, 0.5, 0.8, 1.0, 1.1]).reshape(1, -1, 1)
+    shift = (bent.at(ts, 0 * ts) - straight.at(ts, 0 * ts))[0, :, 0]
+    assert torch.allclose(shift, torch.tensor([-4.0, -4, 6, 6, 0, 0]), atol=0.6)
 
 
 def test_a_head_there_and_back() -> None:

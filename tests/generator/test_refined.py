@@ -95,7 +95,7 @@ def test_an_outline_may_grow_but_not_out_of_the_frame() -> None:
     room = MARGIN_PX * 4
     assert found.box_xyxy == (BOX[0] - room, BOX[1] - room, BOX[2] + room, BOX[3] + room)
     assert found.rgba[3].min().item() == pytest.approx(1, abs=1e-4)
-    found = run(Growing(lambda drawn: torch.zeros_like(drawn[:, :1])), scale=0.1)
+    found = run(Growing(lambda drawn: torch.zeros_like(drawn[:, :1])), scale=0.05)
     assert found.box_xyxy == (10, 0, 210, 300)
 
 

@@ -58,6 +58,17 @@ def test_nothing_changes_where_it_is_held(drawn, maps) -> None:
     assert not changed[..., 30:, :].any() and changed[..., :20, :].any()
 
 
+def test_an_outline_grows_by_two_pixels_at_most(drawn, maps) -> None:
+    # bug: a haze in the clothes' colour before a chest that is seen from the side
+    found = trained()(drawn, maps, torch.zeros_like(drawn[:, :1]))
+    grown = found.step[0, 0] > 0
+    assert (
+        grown[8:56, 10:38].any() and not (drawn[0, 3, 8:56, 10:38] == 0)[~grown[8:56, 10:38]].all()
+    )
+    grown[8:56, 10:38] = False
+    assert not grown.any()
+
+
 def test_gradients_reach_every_weight(drawn, maps) -> None:
     network = trained()
     found = network(drawn, maps, torch.zeros_like(drawn[:, :1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -82,6 +83,13 @@ def test_a_back_has_no_buttons_and_no_open_jacket() -> None:
     made = surface(texture())
     back = look(made, 0.0, behind=True)
     assert back[:, :, MIDDLE - 36 : MIDDLE + 37].sub(0.4).abs().max() < 0.01
+
+
+def test_the_seat_of_trousers_is_that_of_their_front() -> None:
+    # bug: a back of torn shorts is all bands, drawn out from what is at the sides
+    axis = dataclasses.replace(UPRIGHT, alike_px=10.0, fade_px=5.0)
+    back = look(surface(texture(), axis), 0.0, behind=True)
+    assert (back[:, 50:, MIDDLE] > 0.9).all() and back[:, :30].max() < 0.5
 
 
 @pytest.mark.parametrize("side", [-1, 1])
