@@ -69,8 +69,8 @@ BULGE = 0.1  # as far beyond its corners' box may a layer that bends reach, of i
 AnyMotion = TypeVar("AnyMotion", bound=Motion)
 _MIRROR = [*MIRROR, MIDHIP, NECK, HEAD, HAND_RIGHT, HAND_LEFT]
 DEPTH_HYSTERESIS_M = 0.07
-TORSO_DEPTH = 0.75  # of a trunk from the side, in shares of its frontal width
-CHEST_BEFORE_M, SEAT_BEHIND_M = 0.012, 0.011  # the line from hips to neck, metres
+TORSO_DEPTH = 0.71  # of a trunk from the side, in shares of its frontal width
+CHEST_BEFORE_M, SEAT_BEHIND_M = 0.02, 0.011  # the line from hips to neck, metres
 _LEAST_TURN = np.radians(0.2)  # less is not drawn
 # How far the tracker's yaw, pitch and trunk's yaw are off at rest.
 _BODY_NOISE, _HEAD_NOISE = np.radians([10, 1, 10]), np.radians([5, 1, 10])
@@ -505,7 +505,9 @@ class ArticulatedGenerator:
                 result[name] = result[name] - np.minimum(BEHIND * behind, BEHIND_M)
         for name in self._under_hair:
             clear = result[name] + 2 * DEPTH_HYSTERESIS_M
-            result["head"] = np.maximum(result["head"], clear)
+            result["head"] = np.where(  # from behind, hair before a shoulder is not seen
+                facing > 0, np.maximum(result["head"], clear), result["head"]
+            )
         return result
 
 

@@ -35,7 +35,8 @@ MIRROR = tuple(
     JOINT[n.replace("left", "right") if "left" in n else n.replace("right", "left")] for n in JOINTS
 )
 KNOWN_CONFIDENCE = 0.15
-FACE_TORSOS = 0.14  # radius of a face about nose and eyes
+FACE_TORSOS, HAIR_TORSOS = 0.14, 0.42
+"""Radius about nose and eyes of a face, and of the half disc above that holds hair."""
 _FACE = [JOINT[name] for name in ("nose", "right_eye", "left_eye")]
 _SOURCES: dict[str, tuple[str, ...]] = {
     "neck": ("left_shoulder", "right_shoulder"),
@@ -120,8 +121,10 @@ def body_size(pose: Pose) -> torch.Tensor:
     return torch.stack(sizes, 1).amax(1).clamp_min(1.0)
 
 
-def face_disc(pose: Pose, torso_px: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
-    """(B, 1, H, W) in [0, 1], 1 where the face is: what repaints it makes another person of it.
+def head_disc(pose: Pose, torso_px: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
+    """(B, 1, H, W) in [0, 1], 1 where face and hair are.
+
+    What repaints a face makes another person of it, and rendered people have no buns or hats.
 
     Args:
         pose: (B,) in pixels of what is drawn; without nose and eyes there is no face.
@@ -130,8 +133,13 @@ def face_disc(pose: Pose, torso_px: torch.Tensor, size_hw: tuple[int, int]) -> t
     """
     known = pose.known[:, _FACE, None].float()
     centre = (pose.xy[:, _FACE] * known).sum(1) / known.sum(1).clamp_min(1)
-    away = (pixel_grid(*size_hw, device=pose.xy.device) - centre[..., None, None]).norm(dim=1)
-    inside = (FACE_TORSOS * torso_px[:, None, None] - away + 0.5).clamp(0, 1)
+    up = centre - pose.xy[:, JOINT["neck"]]
+    up = up / up.norm(dim=-1, keepdim=True).clamp_min(1e-3)
+    offset = pixel_grid(*size_hw, device=pose.xy.device) - centre[..., None, None]
+    above = (offset * up[..., None, None]).sum(1)
+    size = torso_px[:, None, None]
+    radius = torch.where(above > 0, HAIR_TORSOS, FACE_TORSOS) * size
+    inside = (radius - offset.norm(dim=1) + 0.5).clamp(0, 1)
     return (inside * (known.sum(1) > 0)[..., None])[:, None]
 
 

@@ -156,7 +156,7 @@ def _cover(
     if name == "torso":  # an arm that hangs beside the body does not hide it
         hull &= fill(own.shape, torso_polygon(work, 1.15, 0.0, 0.08))
         hull &= _within_sides(work, labels)
-    if name.endswith("thigh"):
+    if name.endswith(("thigh", "upper_arm")):
         hull &= _within_outline(work, own, nearer, LIMBS[name].main)
     hidden = nearer & hull
     if name in LIMBS and not own.any():

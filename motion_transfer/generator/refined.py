@@ -25,7 +25,7 @@ from motion_transfer.generator.canonical import (
     CROP_HW,
     Crop,
     Pose,
-    face_disc,
+    head_disc,
     picture_positions,
     pose_at,
 )
@@ -152,7 +152,7 @@ def refine(
     shift = planes.new_tensor([left, top])
     pose = Pose(pose.xy - shift, pose.depth, pose.known)
     maps = draw_pose(pose, full_hw=window_hw, torso_px=torso_px).maps
-    held = torch.maximum(planes[:, 5:], face_disc(pose, torso_px, window_hw))
+    held = torch.maximum(planes[:, 5:], head_disc(pose, torso_px, window_hw))
     found = network(planes[:, :5], maps, held)
     start = [
         (edge - float(centre)) * scale + (length - 1) / 2 - offset

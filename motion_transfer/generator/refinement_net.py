@@ -33,7 +33,7 @@ _OPEN = 3.0
 """The gate's logit before training: the drawing is kept."""
 _HELD_PX = 4
 GROWS_PX = 2
-"""An outline grows by so much at most: how much farther a body reaches is a guess, and drawn as haze."""
+"""An outline grows by so much at most; how much farther a body reaches is a guess: haze."""
 
 
 class Refinement(NamedTuple):

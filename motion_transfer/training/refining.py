@@ -20,9 +20,9 @@ from motion_transfer.generator.canonical import (
     body_size,
     crop_points,
     crop_pose,
-    face_disc,
     fit_crop,
     from_blazepose,
+    head_disc,
     mirror_pose,
     picture_positions,
 )
@@ -174,7 +174,7 @@ def cut_drawings(
         own = _recolour(drawn[:, :3], drawn[:, 3:4], matrix, offset)
         drawn, rgb = torch.cat([own, drawn[:, 3:]], 1), _recolour(rgb, alpha, matrix, offset)
     pose = crop_pose(pose, crop, size_hw)
-    held = torch.maximum(held, face_disc(pose, body_size(pose), size_hw))
+    held = torch.maximum(held, head_disc(pose, body_size(pose), size_hw))
     if generator is not None and again is not None:
         first, second = pose.xy.chunk(2)
         noise = _JITTER_PX * torch.randn(second.shape, generator=generator).to(second)

@@ -171,8 +171,8 @@ def test_from_the_side_a_chest_is_before_the_hips_and_a_seat_behind(
             rows[name, share] = (filled.mean() - x, len(filled))
     forward = np.sign(track.xy[1, INDEX["nose"], 0] - track.xy[1, INDEX["left_ear"], 0])
     chest, seat = (forward * (rows[1, s][0] - rows[0, s][0]) / PX for s in (0.6, 0.0))
-    assert 0.005 < chest < 0.02 and -0.02 < seat < -0.005
-    assert 0.7 < rows[1, 0.6][1] / rows[0, 0.6][1] < 0.8
+    assert 0.01 < chest < 0.025 and -0.02 < seat < -0.005
+    assert 0.65 < rows[1, 0.6][1] / rows[0, 0.6][1] < 0.8
 
 
 @pytest.mark.parametrize("turn", [60, -60])
@@ -187,6 +187,19 @@ def test_the_far_arm_of_somebody_who_turns_is_behind_the_trunk(puppet: Source, t
         shoulder, elbow = (track.xy[12, INDEX[f"{side}_{j}"]] for j in ("shoulder", "elbow"))
         x, y = np.round(0.4 * shoulder + 0.6 * elbow).astype(int)
         assert np.abs(drawn[y, x, :3] - COLOURS[colour]).max() < 25, side
+
+
+def test_from_behind_hair_before_a_shoulder_does_not_hide_the_arm(
+    puppet: Source, monkeypatch
+) -> None:
+    # bug: the neckline that the head carries lies over the arm of somebody seen from behind
+    monkeypatch.setattr(articulated, "_lies_over", lambda near, far, layers: True)
+    generator = ArticulatedGenerator(puppet)
+    track = poses([metres(angles=A_POSE, turn=t) for t in np.linspace(0, 110, 12)])
+    plan, _ = generator.plan(track, slice(0, 12))
+    for order, hidden in ((plan.orders[0], 2), (plan.orders[-1], 1)):
+        arms = [order.index(f"{side}_upper_arm") for side in ("left", "right")]
+        assert sum(arm < order.index("head") for arm in arms) == hidden
 
 
 def test_the_far_hand_of_somebody_who_turns_is_behind_the_legs(puppet: Source) -> None:

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from motion_transfer.generator import refined
 from motion_transfer.generator.articulated import Rendition
-from motion_transfer.generator.canonical import FACE_TORSOS, JOINT, Crop
+from motion_transfer.generator.canonical import FACE_TORSOS, HAIR_TORSOS, JOINT, Crop
 from motion_transfer.generator.cost import some_pose
 from motion_transfer.generator.paste import Place
 from motion_transfer.generator.pretrained import Pretrained
@@ -122,8 +122,10 @@ def test_what_is_taken_away_leaves_no_ghost() -> None:
 def test_the_network_sees_the_skirt_and_windows_on_its_grid() -> None:
     network = Marking(lambda drawn: torch.zeros_like(drawn[:, :1]))
     rgba = torch.ones(4, 40, 60)
+    run(network)
+    head = network.held
     run(network, skirt=Rendition(rgba, None, None, (80, 200, 140, 240)))
-    assert network.held.sum().item() == pytest.approx(40 * 60 / 16, rel=0.1)
+    assert (network.held - head).sum().item() == pytest.approx(40 * 60 / 16, rel=0.1)
     assert network.drawn.shape[1] == 5 and network.drawn.shape[-1] % 16 == 0
     assert network.maps.shape[-2] * 2 == network.drawn.shape[-2]
 
@@ -233,7 +235,7 @@ def test_nobody_there() -> None:
     assert made.draw(plan, 0) is None
 
 
-def test_nobody_gets_another_face() -> None:
+def test_nobody_gets_another_face_or_loses_a_bun() -> None:
     # bug: the network repaints eyes and mouth, and the person is less alike
     def found_at(known: float) -> torch.Tensor:
         pose = some_pose(CROP_HW)
@@ -251,7 +253,7 @@ def test_nobody_gets_another_face() -> None:
         return network.held[0, 0]
 
     held = found_at(1.0)
-    area = torch.pi * (FACE_TORSOS * 20) ** 2
+    area = torch.pi * ((FACE_TORSOS * 20) ** 2 + (HAIR_TORSOS * 20) ** 2) / 2
     assert (held > 0.5).sum().item() == pytest.approx(area, rel=0.25)
-    assert held.max() == 1 and (held > 0.5).float().mean() < 0.1
+    assert held.max() == 1 and (held > 0.5).float().mean() < 0.2
     assert found_at(0.0).max() == 0  # nothing is known of the face
