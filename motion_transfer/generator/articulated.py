@@ -78,7 +78,7 @@ _BODY_NOISE, _HEAD_NOISE = np.radians([10, 1, 10]), np.radians([5, 1, 10])
 NEARER_M = {"head": 0.03, "skirt": 0.08, "thigh": -0.12, "shin": -0.10, "lower_arm": 0.03}
 ARMS_NEARER_M = 0.12
 BEHIND, BEHIND_M = 4.0, 0.25  # so many times farther is an arm behind the trunk, and at most
-SEAT_M, SEAT_FADE_M = 0.015, 0.02
+ALIKE_M, ALIKE_FADE_M = 0.015, 0.02
 """From so far below the hips is a back what the front is, and half of what lies between, metres."""
 FACE_M = 0.14  # from between the ears to the chin
 
@@ -361,8 +361,8 @@ class ArticulatedGenerator:
             if name in self.layers:
                 axis = Axis(
                     centre_xy=trunk, up_xy=upright, depth=TORSO_DEPTH,
-                    alike_px=SEAT_M * self._metre if name == "torso" else 1e6,
-                    fade_px=SEAT_FADE_M * self._metre,
+                    alike_px=ALIKE_M * self._metre if name == "torso" else 1e6,
+                    fade_px=ALIKE_FADE_M * self._metre,
                     top_px=top * float(np.linalg.norm(neck)), smooth_px=0.02 * self._metre,
                 )  # fmt: skip
                 texture, origin = self._textures[name], self._origin(name)

@@ -21,6 +21,7 @@ from scipy import ndimage
 from motion_transfer.generator.hands import find_pocketed, lend_hand
 from motion_transfer.generator.labels import label_pixels, past_round_end
 from motion_transfer.generator.limbs import LIMBS, NAMES, extend_joints, mirrored, segment_distance
+from motion_transfer.generator.shading import find_shade
 from motion_transfer.generator.skirts import find_skirt
 from motion_transfer.generator.working import (
     ENOUGH,
@@ -50,8 +51,6 @@ ACROSS = 8  # times nearer is what lies beside a hidden pixel than what lies alo
 HIPS_M = 0.1  # as far below the waist does a shirt or coat end, and shorts begin
 MOST_PX, UNLIKE = 12, 40  # what hidden pixels are not filled from differs by more, 1/255
 EVENED = 12  # rounds of diffusion
-SHADES = 25  # steps across a limb
-DARK, MOST_SHADE = 25.0, 1.4  # as if all were so much lighter, 1/255; times lighter or darker
 EVEN_PX = 3.0  # standard deviation, working pixels
 
 
@@ -237,11 +236,15 @@ def _hidden_colours(
     known: np.ndarray,
     covered: np.ndarray,
 ) -> np.ndarray:
-    """(h, w, 3) of a window: hems run across, from the hips down; openings and folds do not."""
+    """(h, w, 3) of a window, 0 to 255: what is hidden looks like what is known.
+
+    Hems run across, from the hips down; openings and folds do not. Limbs are shaded.
+    """
     start, end = (work.joints[j] for j in (LIMBS[name].main if name in LIMBS else (NECK, MIDHIP)))
     rgb, along = work.rgb[inside], end - start
     if name in LIMBS:
-        shade, usual = _shade(rgb, known, covered, work.grid[inside] - start, along)
+        offset = work.grid[inside] - start
+        shade, usual = find_shade(rgb, known=known, covered=covered, offset=offset, along=along)
         plain = (rgb / shade).round().clip(0, 255).astype(np.uint8)
         filled = _fill(plain, known, along, ACROSS)
         unlike = np.abs(filled - usual).max(-1, keepdims=True) / UNLIKE - 1
@@ -253,59 +256,6 @@ def _hidden_colours(
     hems = np.clip(0.5 + below / (HIPS_M * work.metre), 0, 1)[..., None]
     usual = known & ~_thin(rgb, known, axis=1 if abs(along[1]) >= abs(along[0]) else 0)
     return (1 - hems) * _fill(rgb, usual, along, 1) + hems * _fill(rgb, known, along, ACROSS)
-
-
-def _shade(
-    rgb: np.ndarray, known: np.ndarray, covered: np.ndarray, offset: np.ndarray, along: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """How light falls on a limb across, from where all of its width is known.
-
-    A thigh that is dark at its side is so beside the hand as well.
-
-    Returns:
-        (h, w, 3) about 1, what its colour is there of that in the middle; all 1 where no part of
-        the limb is known over its width. (3,) the colour that this was found with.
-
-    Args:
-        rgb: (h, w, 3) uint8.
-        known: (h, w) bool, pixels that the colours are told from.
-        covered: (h, w) bool, pixels of the limb.
-        offset: (h, w, 2) from the bone's start, pixels.
-        along: (2,) the bone.
-    """
-    plain = np.ones((*known.shape, 3))
-    length = float(np.linalg.norm(along))
-    if length < 8:
-        return plain, rgb.mean((0, 1))
-    along = along / length
-    line = np.round(offset @ along).astype(int)
-    away = offset @ np.array([-along[1], along[0]])
-    line -= line.min()
-    low, high = np.full((2, line.max() + 1), np.inf) * [[1], [-1]]
-    np.minimum.at(low, line[covered], away[covered])
-    np.maximum.at(high, line[covered], away[covered])
-    low, high = low[line], high[line]
-    place = np.nan_to_num(np.clip((away - low) / np.maximum(high - low, 1), 0, 1))
-    step = (place * (SHADES - 1)).round().astype(int)
-    every = np.bincount(line[covered], minlength=line.max() + 1)
-    found = np.bincount(line[covered & known], minlength=line.max() + 1)
-    whole = np.flatnonzero((found >= 0.9 * every) & (every > SHADES / 2))
-    hidden = np.flatnonzero(found < 0.9 * every)
-    if len(whole) < 0.1 * length or len(hidden) == 0:
-        return plain, rgb.mean((0, 1))
-    gap = np.abs(whole[:, None] - hidden).min(1)  # a knee is another shape
-    whole = whole[np.argsort(gap, kind="stable")[: round(0.15 * length)]]
-    use = covered & known & np.isin(line, whole)
-    ratio = np.empty((3, SHADES))
-    for k in range(3):
-        values = rgb[use][:, k] + DARK
-        means = np.bincount(line[use], values) / np.maximum(np.bincount(line[use]), 1)
-        ratio[k] = ndimage.median(values / means[line[use]], step[use], np.arange(SHADES))
-    ratio = np.where(np.isfinite(ratio), ratio, 1).clip(1 / MOST_SHADE, MOST_SHADE)
-    ratio = ndimage.gaussian_filter1d(ratio, SHADES / 20, axis=1, mode="nearest")
-    at = place * (SHADES - 1)
-    shade = np.stack([np.interp(at, np.arange(SHADES), channel) for channel in ratio], -1)
-    return shade, np.median(rgb[use], 0)
 
 
 def _fill(rgb: np.ndarray, known: np.ndarray, along: np.ndarray, across: int) -> np.ndarray:
