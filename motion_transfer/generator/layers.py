@@ -50,7 +50,7 @@ SHADOW_PX = 8  # as far as an arm or hand darkens a leg, working pixels
 ACROSS = 8  # times nearer is what lies beside a hidden pixel than what lies along the bone
 HIPS_M = 0.1  # as far below the waist does a shirt or coat end, and shorts begin
 MOST_PX, UNLIKE = 12, 40  # what hidden pixels are not filled from differs by more, 1/255
-EVENED = 12  # rounds of diffusion
+EVENED = 60  # rounds of diffusion, so many times fewer where what lies beside counts more
 EVEN_PX = 3.0  # standard deviation, working pixels
 
 
@@ -277,7 +277,7 @@ def _fill(rgb: np.ndarray, known: np.ndarray, along: np.ndarray, across: int) ->
     holes = np.pad(unknown.astype(np.uint8), 2, mode="edge")
     padded = np.pad(mean, ((2, 2), (2, 2), (0, 0)), mode="edge")
     filled = cv2.inpaint(padded, holes, 3, cv2.INPAINT_TELEA)[2:-2, 2:-2].astype(np.float32)
-    for _ in range(EVENED):  # towards harmonic interpolation: light and shade go over into another
+    for _ in range(EVENED // across):  # towards harmonic interpolation: light and shade go over into another
         filled[unknown] = cv2.blur(filled, (3, 3))[unknown]
     return cv2.resize(filled.round().astype(np.uint8), (width, height))
 

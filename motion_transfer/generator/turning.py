@@ -26,7 +26,6 @@ _LAST, _SOFT = (-0.5, 0.2), 0.17
 _SMALL, _LARGE = math.radians(15), math.radians(55)
 STEP = 2  # pixels of the texture from one node to the next
 _RIM = 0.96  # share of the outline's width: further out, colours have a part of the background's
-_SURE = 0.95  # alpha: where it is less, colours have a part of the backdrop's
 _STANDS_OUT, _LINE_PX = 0.08, 2.0  # of [0, 1], beyond a line's own spread; smooth along the axis
 
 
@@ -271,7 +270,7 @@ def _solid(texture: torch.Tensor) -> torch.Tensor:
     """(1, 4, h, w) colour and visibility, not times alpha, drawn out beyond the outline."""
     alpha = texture[0, 3].cpu().numpy()
     nearest = ndimage.distance_transform_edt(
-        alpha < min(_SURE, float(alpha.max())), return_distances=False, return_indices=True
+        alpha < min(0.5, float(alpha.max())), return_distances=False, return_indices=True
     )
     rows, columns = torch.from_numpy(nearest).long().to(texture.device)
     plain = texture[:, [0, 1, 2, 4]] / texture[:, 3:4].clamp_min(1e-3)
