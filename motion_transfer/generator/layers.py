@@ -277,7 +277,8 @@ def _fill(rgb: np.ndarray, known: np.ndarray, along: np.ndarray, across: int) ->
     holes = np.pad(unknown.astype(np.uint8), 2, mode="edge")
     padded = np.pad(mean, ((2, 2), (2, 2), (0, 0)), mode="edge")
     filled = cv2.inpaint(padded, holes, 3, cv2.INPAINT_TELEA)[2:-2, 2:-2].astype(np.float32)
-    for _ in range(EVENED // across):  # towards harmonic interpolation: light and shade go over into another
+    # towards harmonic interpolation: light and shade go over into another
+    for _ in range(EVENED // across):
         filled[unknown] = cv2.blur(filled, (3, 3))[unknown]
     return cv2.resize(filled.round().astype(np.uint8), (width, height))
 
