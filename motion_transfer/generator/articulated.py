@@ -14,6 +14,7 @@ a layer is smooth, so it is computed coarsely and interpolated), h w pixels of t
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -235,7 +236,7 @@ class ArticulatedGenerator:
             torch.tensor(joints, dtype=torch.float32),
             torch.tensor(scale / self._metre, dtype=torch.float32),
             torch.tensor(facing * self._front, dtype=torch.float32),
-            torch.tensor([*trunk, self._torso_yaw], dtype=torch.float32),
+            torch.tensor(trunk, dtype=torch.float32),
         )
         frames = torch.arange(len(targets))[wanted]
         positions, boxes = {}, {}
@@ -436,9 +437,9 @@ class ArticulatedGenerator:
         """The layers' maps for target joints (T, 38, 2) of relative size (T,).
 
         `facing` (T,) is 1 where the target faces the camera, whichever side the photo shows;
-        `yaw` (T + 1,) of the trunks, the photo's last.
+        `yaw` (T,) of its trunk.
         """
-        torso = _torso_quad(self._joints, joints, zoom, yaw, self._metre)
+        torso = _torso_quad(self._joints, joints, zoom, yaw, float(self._torso_yaw), self._metre)
         motions: dict[str, Motion] = {}
         for name in self.layers:
             if name in LIMBS:
@@ -630,6 +631,7 @@ def _torso_quad(
     joints: torch.Tensor,
     zoom: torch.Tensor,
     yaw: torch.Tensor,
+    own_yaw: float,
     metre: float,
 ) -> Quad:
     """Hips to shoulders. Never mirrored: a back shows the front's pixels the same way round.
@@ -641,7 +643,8 @@ def _torso_quad(
         source: (38, 2) joints in the photo.
         joints: (T, 38, 2) in the target.
         zoom: (T,).
-        yaw: (T + 1,) of the target's trunks, and last the photo's, radians.
+        yaw: (T,) of the target's trunk, radians.
+        own_yaw: of the photo's.
         metre: pixels in the photo.
     """
 
@@ -662,8 +665,8 @@ def _torso_quad(
     width = across_t[..., 0].abs()
     tilt = across_t[..., 1] * torch.sign(across_t[..., 0])
     tilt = tilt * (width / least).clamp(0, 1)  # no telling the tilt of an edge seen end on
-    cosine, sine = torch.cos(yaw[:-1, None]).abs(), torch.sin(yaw[:, None])
-    seen = torch.hypot(cosine, TORSO_DEPTH * sine[:-1])
+    cosine, sine = torch.cos(yaw[:, None]).abs(), torch.sin(yaw[:, None])
+    seen = torch.hypot(cosine, TORSO_DEPTH * sine)
     width = torch.maximum(width + (seen - cosine) * own_t, least)
     tilt = torch.minimum(torch.maximum(tilt, -0.5 * width), 0.5 * width)
     tilt_s = (across_s[..., 1] * torch.sign(across_s[..., 0])).clamp(-0.5 * own, 0.5 * own)
@@ -676,7 +679,7 @@ def _torso_quad(
 
     half_s, half_t = halves(own, tilt_s, right_s, spine_s), halves(width, tilt, right_t, spine_t)
     straight = torch.zeros(1, 1, 1)
-    forward = ((sine[:-1] - sine[-1]) * zoom[:, None] * metre)[..., None]
+    forward = ((sine - math.sin(own_yaw)) * zoom[:, None] * metre)[..., None]
     photo = Quad(centre0=source[None, MIDHIP, None], centre1=source[None, NECK, None],
                  half0=half_s[0], half1=half_s[1], bend0=straight, bend1=straight)  # fmt: skip
     return Quad(centre0=joints[:, MIDHIP, None], centre1=joints[:, NECK, None],

@@ -11,6 +11,7 @@ from puppet import COLOURS, PX, RADII, at, cut, draw, hide, middle_of, pose, sha
 from motion_transfer.generator.articulated import Source
 from motion_transfer.generator.labels import _round_ends, past_round_end
 from motion_transfer.generator.layers import (
+    _cover,
     _even,
     _fill,
     _hidden_colours,
@@ -18,7 +19,7 @@ from motion_transfer.generator.layers import (
     _within_sides,
     cut_layers,
 )
-from motion_transfer.generator.limbs import LIMBS, NAMES
+from motion_transfer.generator.limbs import LIMBS, NAMES, extend_joints
 from motion_transfer.generator.working import Layer, Skirt, Working
 from motion_transfer.pose.retarget import MIDHIP, NECK
 from motion_transfer.pose.skeleton import INDEX
@@ -191,6 +192,29 @@ def test_a_hand_beside_the_thigh_leaves_no_bump_of_cloth(lean: int) -> None:
     assert not inside[72:78][(beyond >= 19)[72:78]].any()
     everywhere = _within_outline(work, own, own, LIMBS["left_thigh"].main)
     assert everywhere.all()  # hidden all along, its outline is not known
+
+
+def test_what_hair_hid_of_an_upper_arm_is_as_slim_as_the_rest() -> None:
+    # bug: the upper arm that hair hung over is twice as wide as the other from behind
+    source = draw(pose({"left_upper_arm": 10, "left_lower_arm": 5}))
+    shoulder, elbow = (source.pose.xy[0, INDEX[f"left_{j}"]] for j in ("shoulder", "elbow"))
+    along = (elbow - shoulder) / np.linalg.norm(elbow - shoulder)
+    x, y = np.meshgrid(*(np.arange(n) for n in source.alpha.shape[::-1]))
+    offset = np.stack([x, y], -1) - shoulder
+    down, away = offset @ along, np.abs(offset @ np.array([-along[1], along[0]]))
+    length = float(np.linalg.norm(elbow - shoulder))
+    box = (0, 0, x.shape[1], x.shape[0])
+    joints = extend_joints(source.pose.xy[0].astype(float))
+    work = Working.make(source.rgb, source.alpha, joints, PX, box, 1.0)
+    labels = np.full(x.shape, -1)
+    slim = (away < 0.03 * PX) & (down > 0) & (down < length)
+    hair = (down > 0) & (down < 0.5 * length) & (away < 0.1 * PX)
+    labels[slim] = NAMES.index("left_upper_arm")
+    labels[hair] = NAMES.index("head")
+    cover = _cover("left_upper_arm", NAMES.index("left_upper_arm"), work, labels, slim & False)
+    assert cover is not None
+    middle = (down > 0.3 * length) & (down < 0.45 * length) & (cover.weight > 0.5)
+    assert 0.02 * PX < away[middle].max() < 0.04 * PX
 
 
 def test_sides_that_an_arm_has_hidden_are_even() -> None:

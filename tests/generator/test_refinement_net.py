@@ -62,9 +62,7 @@ def test_an_outline_grows_by_two_pixels_at_most(drawn, maps) -> None:
     # bug: a haze in the clothes' colour before a chest that is seen from the side
     found = trained()(drawn, maps, torch.zeros_like(drawn[:, :1]))
     grown = found.step[0, 0] > 0
-    assert (
-        grown[8:56, 10:38].any() and not (drawn[0, 3, 8:56, 10:38] == 0)[~grown[8:56, 10:38]].all()
-    )
+    assert (grown & (drawn[0, 3] == 0)).any()
     grown[8:56, 10:38] = False
     assert not grown.any()
 
