@@ -70,7 +70,7 @@ BULGE = 0.1  # as far beyond its corners' box may a layer that bends reach, of i
 AnyMotion = TypeVar("AnyMotion", bound=Motion)
 _MIRROR = [*MIRROR, MIDHIP, NECK, HEAD, HAND_RIGHT, HAND_LEFT]
 DEPTH_HYSTERESIS_M = 0.07
-TORSO_DEPTH = 0.71  # of a trunk from the side, in shares of its frontal width
+TORSO_DEPTH, SHOULDER_DEPTH = 0.71, 0.62  # of a trunk from the side, shares of its frontal width
 CHEST_BEFORE_M, SEAT_BEHIND_M = 0.02, 0.011  # the line from hips to neck, metres
 _LEAST_TURN = np.radians(0.2)  # less is not drawn
 # How far the tracker's yaw, pitch and trunk's yaw are off at rest.
@@ -661,12 +661,13 @@ def _torso_quad(
     spine_t, right_t, across_t = edges(joints)
     own = across_s[..., 0].abs().clamp_min(0.05 * float(spine_s.norm()))
     own_t = own * zoom[:, None]
-    least = TORSO_DEPTH * own_t
+    depth = torch.tensor([TORSO_DEPTH, SHOULDER_DEPTH])
+    least = depth * own_t
     width = across_t[..., 0].abs()
     tilt = across_t[..., 1] * torch.sign(across_t[..., 0])
     tilt = tilt * (width / least).clamp(0, 1)  # no telling the tilt of an edge seen end on
     cosine, sine = torch.cos(yaw[:, None]).abs(), torch.sin(yaw[:, None])
-    seen = torch.hypot(cosine, TORSO_DEPTH * sine)
+    seen = torch.hypot(cosine, depth * sine)
     width = torch.maximum(width + (seen - cosine) * own_t, least)
     tilt = torch.minimum(torch.maximum(tilt, -0.5 * width), 0.5 * width)
     tilt_s = (across_s[..., 1] * torch.sign(across_s[..., 0])).clamp(-0.5 * own, 0.5 * own)

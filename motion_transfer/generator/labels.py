@@ -36,6 +36,7 @@ from motion_transfer.generator.working import (
 from motion_transfer.pose.retarget import MIDHIP, NECK
 
 _BRIDGE_M = 0.06  # as far from a lock may hair be that was taken for trunk
+FAINT = 20  # so many times as far is the way through what the matte hardly holds
 CRUMB = 0.1  # of a limb's largest part
 MOSTLY_BARE, SOME_SKIN = 0.4, 0.25
 """So many of an arm's sure pixels may look like cloth, or it is a sleeve; and so much of a section
@@ -306,4 +307,5 @@ def _geodesic_cost(work: Working, person: np.ndarray) -> np.ndarray:
     lab = cv2.cvtColor(cv2.GaussianBlur(work.rgb, (0, 0), 1.0), cv2.COLOR_RGB2LAB)
     lab = lab.astype(np.float32)
     edge = np.hypot(cv2.Sobel(lab, cv2.CV_32F, 1, 0), cv2.Sobel(lab, cv2.CV_32F, 0, 1)).max(-1)
-    return np.where(person, 1.0 + np.minimum(edge / 12.0, 12.0), 200.0)
+    faint = FAINT * (1 - work.matte)  # legs that part meet in the middle of the gap
+    return np.where(person, 1.0 + np.minimum(edge / 12.0, 12.0) + faint, 200.0)

@@ -37,7 +37,8 @@ from motion_transfer.pose.retarget import HEAD, MIDHIP, NECK
 from motion_transfer.pose.skeleton import INDEX
 
 HIDES: dict[str, tuple[str, ...]] = {
-    "arm": ("torso", "skirt", "head", "thigh", "shin"), "head": ("torso", "upper_arm"),
+    "upper_arm": ("torso", "skirt", "thigh", "shin"),  # hair falls over it
+    "lower_arm": ("torso", "skirt", "head", "thigh", "shin"), "head": ("torso", "upper_arm"),
     "skirt": ("thigh", "shin"), "torso": (), "thigh": (), "shin": (),
 }  # fmt: skip
 
@@ -52,6 +53,8 @@ HIPS_M = 0.1  # as far below the waist does a shirt or coat end, and shorts begi
 MOST_PX, UNLIKE = 12, 40  # what hidden pixels are not filled from differs by more, 1/255
 EVENED = 60  # rounds of diffusion, so many times fewer where what lies beside counts more
 EVEN_PX = 3.0  # standard deviation, working pixels
+CUT_PX, SHARP_PX = 1.5, 3.0
+"""Standard deviation that smooths a cut, working pixels, and how wide its edge is, photo pixels."""
 
 
 def cut_layers(
@@ -130,13 +133,17 @@ def _meets(one: str, other: str) -> bool:
 class _Cover(NamedTuple):
     """What a layer covers, (h, w) each, and of what its colours are taken.
 
-    weight: in [0, 1], soft at the edges.
+    share: in [0, 1], 0.5 along the edges.
+    caps: in [0, 1], what is covered at the joints, too, where nothing nearer is in the way.
+    free: of that the share, 0.5 along the edges.
     source: its colours are the photo's.
     lit: of those, the ones that what is hidden may look like.
     sure: of the source, what no arm or hand darkens.
     """
 
-    weight: np.ndarray
+    share: np.ndarray
+    caps: np.ndarray
+    free: np.ndarray
     source: np.ndarray
     lit: np.ndarray
     sure: np.ndarray
@@ -162,18 +169,17 @@ def _cover(
         return None
     if name == "torso" or name.endswith("thigh"):
         own, hidden = _even(own, hidden, nearer)
-    caps = _caps(name, work, labels) * ((labels >= 0) & (hull | ~nearer))
+    caps, free = _caps(name, work, labels), hull | ~nearer
     # segments of a limb overlap a little, so that no line of background shows between them
     meeting = np.isin(labels, [i for i, n in enumerate(NAMES) if _meets(n, name)])
     overlap = cv2.dilate(own.astype(np.uint8), np.ones((9, 9))).astype(bool) & meeting
     if name in LIMBS and LIMBS[name].before is None:
         overlap &= ~past_round_end(work, name, own)
-    covered = (own | hidden | overlap).astype(np.float32)
-    weight = np.maximum(cv2.GaussianBlur(covered, (0, 0), 0.8), caps)
+    share, free_share = (_even_share(m, labels >= 0) for m in (own | hidden | overlap, free))
     # what the layer beneath shows through a cap is the same picture, so caps copy it as it is
-    source = own | overlap | ((caps > 0.02) & ~hidden)
+    source = own | overlap | ((caps > 0.02) & free & (labels >= 0) & ~hidden)
     # an edge against a nearer layer is mixed colour, and labels are not exact there
-    edge = (nearer & (caps < 0.9)).astype(np.uint8)
+    edge = (nearer & ((caps < 0.9) | ~free)).astype(np.uint8)
     source &= cv2.dilate(edge, np.ones((7, 7))) == 0
     if name in ("torso", "skirt"):
         source &= ~rims
@@ -181,7 +187,7 @@ def _cover(
     if name in LIMBS:  # what is hidden looks like the limb, and not like what is about its ends
         lit = source & own & (cv2.dilate(edge, np.ones((2 * SHADOW_PX + 1,) * 2)) == 0)
         lit = lit if lit.sum() >= ENOUGH else source
-    return _Cover(weight, source, lit, source & (lit | ~own))
+    return _Cover(share, caps, free_share, source, lit, source & (lit | ~own))
 
 
 def _make_layer(
@@ -196,7 +202,8 @@ def _make_layer(
     cover = _cover(name, number, work, labels, rims)
     if cover is None:
         return None
-    weight, source, lit, sure = cover
+    share, caps, free, source, lit, sure = cover
+    weight = np.maximum(share, caps * free)
     rows, columns = np.flatnonzero((weight > 0.01).any(1)), np.flatnonzero((weight > 0.01).any(0))
     wx0, wy0 = max(0, columns[0] - 1), max(0, rows[0] - 1)
     wx1, wy1 = min(labels.shape[1], columns[-1] + 2), min(labels.shape[0], rows[-1] + 2)
@@ -210,10 +217,15 @@ def _make_layer(
     bx0, by0 = int(wx0 * fx), int(wy0 * fy)
     bx1, by1 = min(full[0], int(np.ceil(wx1 * fx))), min(full[1], int(np.ceil(wy1 * fy)))
 
-    def enlarge(image: np.ndarray) -> np.ndarray:
-        return cv2.resize(image, full, interpolation=cv2.INTER_LINEAR)[by0:by1, bx0:bx1]
+    def enlarge(image: np.ndarray, how: int = cv2.INTER_LINEAR) -> np.ndarray:
+        return cv2.resize(image, full, interpolation=how)[by0:by1, bx0:bx1]
 
-    mask = enlarge(weight)
+    def cut(share: np.ndarray) -> np.ndarray:  # found at working resolution, sharp at the photo's
+        steep = CUT_PX * np.sqrt(2 * np.pi) * max(fx, fy) / SHARP_PX
+        return np.clip(0.5 + steep * (enlarge(share, cv2.INTER_CUBIC) - 0.5), 0, 1)
+
+    outline = cv2.GaussianBlur((labels >= 0).astype(np.float32), (0, 0), 0.8)
+    mask = np.maximum(cut(share), enlarge(caps) * cut(free)) * enlarge(outline)
     shown = enlarge(cv2.GaussianBlur(source.astype(np.float32), (0, 0), 0.8))
     keep = np.clip(2 * shown - 0.5, 0, 1)[..., None]
     shadow = cv2.GaussianBlur((source & ~sure).astype(np.float32), (0, 0), SHADOW_PX / 3)
@@ -361,6 +373,16 @@ def _within_outline(
         wider = WIDER * np.clip(gap / (TAPER * length), 0, 1)
         inside &= sign * away <= limit + wider * np.abs(limit)
     return inside
+
+
+def _even_share(covered: np.ndarray, person: np.ndarray) -> np.ndarray:
+    """(h, w) float32: share of what is covered of the person about a pixel; no edge at the outline.
+
+    A cut runs from pixel to pixel as labels do; where the share is one half runs a smooth line.
+    """
+    about = cv2.GaussianBlur(person.astype(np.float32), (0, 0), CUT_PX)
+    share = cv2.GaussianBlur((covered & person).astype(np.float32), (0, 0), CUT_PX)
+    return share / np.maximum(about, 1e-3)
 
 
 def _even(own: np.ndarray, hidden: np.ndarray, nearer: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
