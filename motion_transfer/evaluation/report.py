@@ -28,6 +28,7 @@ from motion_transfer.evaluation.metrics import (
 )
 from motion_transfer.evaluation.results import PHOTO, TRUTH, Result, Store, without_nan
 from motion_transfer.evaluation.statistics import by_metric, compare, summarise
+from motion_transfer.evaluation.videos import clip_name
 from motion_transfer.media.photo import read_photo
 from motion_transfer.training.config import as_tree
 from motion_transfer.training.datasets.pictures import Prepared
@@ -93,6 +94,8 @@ def _tables(results: list[Result], store: Store, config: EvaluateConfig) -> dict
     """Means, comparisons with the reference, and distances of distributions, by metric."""
     protocol, table = results[0].protocol, by_metric(results)
     true_name = _name_of_truth(config)
+    clips = {"self": config.self_clips, "cross": config.cross_clips}.get(protocol, ())
+    driving = {clip_name(clip): clip.driving for clip in clips}
     means: dict[str, Any] = {}
     compared: dict[str, Any] = {}
     for metric, generators in table.items():
@@ -105,7 +108,8 @@ def _tables(results: list[Result], store: Store, config: EvaluateConfig) -> dict
             if generator not in (config.reference, true_name) and both:
                 comparison = compare(
                     [cases[c] for c in both], [reference[c] for c in both],
-                    better=METRICS[metric].better, seed=config.seed,
+                    better=METRICS[metric].better, driving=[driving.get(c, c) for c in both],
+                    seed=config.seed,
                 )  # fmt: skip
                 compared.setdefault(metric, {})[generator] = dataclasses.asdict(comparison)
     return {

@@ -41,6 +41,8 @@ class Comparison:
             NaN with fewer than three clips.
         num: clips.
         verdict: `better`, `worse`, or `open` where the interval holds 0 or six clips are not there.
+        effect: the mean gain over its standard deviation from one driving clip to another (Cohen's
+            d_z, 1988), above 0 where it is better; NaN with fewer than two of them.
     """
 
     difference: float
@@ -48,6 +50,7 @@ class Comparison:
     high: float
     num: int
     verdict: str
+    effect: float
 
 
 def summarise(values: Iterable[float]) -> Summary:
@@ -60,7 +63,12 @@ def summarise(values: Iterable[float]) -> Summary:
 
 
 def compare(
-    found: Sequence[float], reference: Sequence[float], *, better: str, seed: int = 0
+    found: Sequence[float],
+    reference: Sequence[float],
+    *,
+    better: str,
+    driving: Sequence[str] | None = None,
+    seed: int = 0,
 ) -> Comparison:
     """Compare two generators clip by clip.
 
@@ -68,14 +76,17 @@ def compare(
         found: values of the generator, one for each clip.
         reference: values of the reference for the same clips, in the same order.
         better: `less` or `more`.
+        driving: what drives each of them, where some have it in common; they count as one in
+            `effect`.
         seed: of the resampling.
     """
     differences = np.asarray(found, np.float64) - np.asarray(reference, np.float64)
-    differences = differences[np.isfinite(differences)]
+    there = np.isfinite(differences)
+    differences = differences[there]
     num = len(differences)
     if num == 0:
         nan = float("nan")
-        return Comparison(difference=nan, low=nan, high=nan, num=0, verdict="open")
+        return Comparison(difference=nan, low=nan, high=nan, num=0, verdict="open", effect=nan)
     low = high = float("nan")
     if num >= 3:
         if np.ptp(differences) == 0:
@@ -89,9 +100,17 @@ def compare(
     verdict = "open"
     if num >= LEAST_CLIPS and (low > 0 or high < 0):
         verdict = "better" if (low > 0) == (better == "more") else "worse"
+    names = np.arange(num) if driving is None else np.asarray(driving)[there]
+    gains = [differences[names == name].mean() for name in np.unique(names)]
     return Comparison(
-        difference=float(differences.mean()), low=low, high=high, num=num, verdict=verdict
-    )
+        difference=float(differences.mean()), low=low, high=high, num=num, verdict=verdict,
+        effect=_effect(np.array(gains) * (1 if better == "more" else -1)),
+    )  # fmt: skip
+
+
+def _effect(gains: np.ndarray) -> float:
+    spread = float(gains.std(ddof=1)) if len(gains) > 1 else 0.0
+    return float(gains.mean()) / spread if spread > 0 else float("nan")
 
 
 def by_metric(results: Sequence[Result]) -> dict[str, dict[str, dict[str, float]]]:

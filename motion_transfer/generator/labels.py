@@ -36,6 +36,7 @@ from motion_transfer.generator.working import (
 from motion_transfer.pose.retarget import MIDHIP, NECK
 
 _BRIDGE_M = 0.06  # as far from a lock may hair be that was taken for trunk
+SEAM_M = 0.03  # standard deviation that evens the cut between two thighs
 FAINT = 20  # so many times as far is the way through what the matte hardly holds
 CRUMB = 0.1  # of a limb's largest part
 MOSTLY_BARE, SOME_SKIN = 0.4, 0.25
@@ -67,7 +68,9 @@ def label_pixels(work: Working, shown: np.ndarray, skirt: np.ndarray | None) -> 
         if "arm" not in name and visible[name]:
             core = (work.distance[name] < 0.45) & (arm_distance > 1.4)
             core &= ~fill(person.shape, torso_polygon(work, 1.1, 0.0, 0.05))
-            seeds[name] = core if skirt is None else core & ~skirt
+            if skirt is not None:  # nothing of a leg is above it
+                core &= ~skirt & (work.grid[..., 1] > np.argmax(skirt.any(1)))
+            seeds[name] = core
     taken = np.zeros(person.shape, bool)
     cost = _geodesic_cost(work, person)
     reaches = np.full((len(NAMES), *person.shape), np.inf)
@@ -97,9 +100,22 @@ def label_pixels(work: Working, shown: np.ndarray, skirt: np.ndarray | None) -> 
     if skirt is not None:
         labels[skirt & ~inner] = NAMES.index("skirt")
     labels[~person] = -1
+    _even_between_thighs(labels, reaches, work)
     _round_ends(labels, work)
     _give_crumbs_away(labels, work.matte)
     return labels
+
+
+def _even_between_thighs(labels: np.ndarray, reaches: np.ndarray, work: Working) -> None:
+    """Cut one thigh from the other along an even line: folds bend it; legs that part show it."""
+    thighs = [NAMES.index(f"{side}_thigh") for side in ("left", "right")]
+    own, sigma = np.isin(labels, thighs), SEAM_M * work.metre
+    if not np.isfinite(reaches[thighs]).all():
+        return
+    farther = np.clip(reaches[thighs[0]] - reaches[thighs[1]], -2 * sigma, 2 * sigma)
+    weight = own * work.matte
+    even = cv2.GaussianBlur(farther * weight, (0, 0), sigma)
+    labels[own] = np.where(even[own] < 0, *thighs)
 
 
 def _round_ends(labels: np.ndarray, work: Working) -> None:

@@ -26,6 +26,8 @@ from motion_transfer.evaluation.config import (
 from motion_transfer.evaluation.evaluate import evaluate
 from motion_transfer.evaluation.pairs import count_pairs, read_pairs
 from motion_transfer.evaluation.renderers import fingerprint
+from motion_transfer.evaluation.report import write_report
+from motion_transfer.evaluation.results import Result, Store
 from motion_transfer.evaluation.synthetic import make_case
 from motion_transfer.generator.pretrained import save_networks
 from motion_transfer.pose.track import PoseTrack
@@ -338,3 +340,25 @@ def test_what_was_behind_a_rendered_person_does_not_count():
     assert rim.sum() > 100
     apart = dark.truths[0].rgb[rim].astype(int) - light.truths[0].rgb[rim]
     assert np.abs(apart).mean() < 10
+
+
+def test_photos_of_one_clip_are_one_clip_in_the_effect(tmp_path):
+    clips = (
+        ClipConfig(driving="a.mp4", name="a-0"),
+        ClipConfig(driving="a.mp4", name="a-9", photo_frame=9),
+        ClipConfig(driving="b.mp4", name="b"),
+    )
+    generators = tuple(GeneratorConfig(name=n, kind="articulated") for n in ("articulated", "new"))
+    config = EvaluateConfig(name="x", self_clips=clips, generators=generators)
+    store, gains = Store(tmp_path), {"a-0": 1.0, "a-9": 3.0, "b": 4.0}  # 2 and 4 of the clips
+    for clip, gain in gains.items():
+        for generator, value in (("articulated", 16.0), ("new", 16.0 + gain)):
+            result = Result(
+                protocol="self", case=clip, generator=generator,
+                values={"psnr_person": value}, frames={},
+            )  # fmt: skip
+            store.write(result, np.zeros((0, 0), np.float32), key="")
+    page = write_report(store, config).read_text("utf-8")
+    compared = read_json(tmp_path)["protocols"]["self"]["compared"]["psnr_person"]["new"]
+    assert compared["effect"] == pytest.approx(3 / np.sqrt(2))
+    assert "gain over its spread from driving clip to driving clip +2.12" in page

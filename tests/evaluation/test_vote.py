@@ -160,3 +160,16 @@ def test_few_clips_decide_nothing():
     assert found.high < 0 and found.verdict == "open"
     assert compare([1.0, 1.1, 1.2, 1.3, 1.4, 1.5], [2.0] * 6, better="less").verdict == "better"
     assert compare([np.nan], [2.0], better="less").num == 0
+
+
+def test_photos_of_one_driving_clip_count_as_one_for_the_effect():
+    driving = ["a", "a", "a", "b", "c"]
+    gains = [3.0, 1.0, 2.0, 4.0, 6.0]  # of the clips: 2, 4, 6
+    found = compare(gains, [0.0] * 5, better="more", driving=driving)
+    assert found.effect == pytest.approx(4 / 2)
+    assert compare(gains, [0.0] * 5, better="less", driving=driving).effect == pytest.approx(-2)
+    assert found.difference == pytest.approx(np.mean(gains))
+    alone = compare(gains, [0.0] * 5, better="more")
+    assert alone.effect == pytest.approx(np.mean(gains) / np.std(gains, ddof=1))
+    of_one = compare([*gains[:3], np.nan, np.nan], [0.0] * 5, better="more", driving=driving)
+    assert np.isnan(of_one.effect)

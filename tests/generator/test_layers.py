@@ -213,7 +213,7 @@ def test_what_hair_hid_of_an_upper_arm_is_as_slim_as_the_rest() -> None:
     labels[hair] = NAMES.index("head")
     cover = _cover("left_upper_arm", NAMES.index("left_upper_arm"), work, labels, slim & False)
     assert cover is not None
-    middle = (down > 0.3 * length) & (down < 0.45 * length) & (cover.weight > 0.5)
+    middle = (down > 0.3 * length) & (down < 0.45 * length) & (cover.share > 0.5)
     assert 0.02 * PX < away[middle].max() < 0.04 * PX
 
 
