@@ -165,14 +165,15 @@ def test_from_the_side_a_chest_is_before_the_hips_and_a_seat_behind(
             np.mean([track.xy[name, INDEX[f"{s}_{j}"]] for s in ("left", "right")], 0)
             for j in ("hip", "shoulder")
         )
-        for share in (0.0, 0.6):
+        for share in (0.0, 0.6, 0.9):
             x, y = hips + share * (shoulders - hips)
             filled = np.flatnonzero(alpha[round(float(y))])
             rows[name, share] = (filled.mean() - x, len(filled))
     forward = np.sign(track.xy[1, INDEX["nose"], 0] - track.xy[1, INDEX["left_ear"], 0])
     chest, seat = (forward * (rows[1, s][0] - rows[0, s][0]) / PX for s in (0.6, 0.0))
     assert 0.01 < chest < 0.025 and -0.02 < seat < -0.005
-    assert 0.65 < rows[1, 0.6][1] / rows[0, 0.6][1] < 0.8
+    widths = {share: rows[1, share][1] / rows[0, share][1] for share in (0.0, 0.6, 0.9)}
+    assert 0.62 < widths[0.6] < 0.8 and widths[0.9] < widths[0.0] - 0.04  # shoulders are less deep
 
 
 @pytest.mark.parametrize("turn", [60, -60])

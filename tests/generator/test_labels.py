@@ -8,10 +8,17 @@ import cv2
 import numpy as np
 import pytest
 from puppet import COLOURS, PX, SIZE_HW, at, cut, draw, middle_of, pose, shares
+from skimage.graph import MCP_Geometric
 
 from motion_transfer.generator.articulated import ArticulatedGenerator, Source
-from motion_transfer.generator.labels import _give_crumbs_away, _hair_over_arms
-from motion_transfer.generator.limbs import HAND_LEFT, NAMES, segment_distance
+from motion_transfer.generator.labels import (
+    _even_between_thighs,
+    _geodesic_cost,
+    _give_crumbs_away,
+    _hair_over_arms,
+    label_pixels,
+)
+from motion_transfer.generator.limbs import HAND_LEFT, NAMES, extend_joints, segment_distance
 from motion_transfer.generator.working import Working
 from motion_transfer.pose.retarget import HEAD, MIDHIP, NECK
 from motion_transfer.pose.skeleton import INDEX
@@ -181,3 +188,49 @@ def test_a_heel_goes_with_its_own_foot() -> None:
     labels[2:4, 70:72], matte[2:4, 70:72] = left, 1.0  # nobody is beside it
     _give_crumbs_away(labels, matte)
     assert (labels[2:4, 70:72] == left).all()
+
+
+def test_legs_part_in_the_middle_of_a_faint_gap() -> None:
+    # bug: the tip of the gap and a strip beyond it go with one leg, and hang from it as a drip
+    source = draw(pose())
+    work = replace(
+        Working.make(source.rgb, source.alpha, np.zeros((38, 2)), PX, (0, 0, 40, 40), 1.0),
+        rgb=np.full((40, 40, 3), 90, np.uint8),
+        matte=np.where(np.abs(np.arange(40) - 30) < 3, 0.3, 1.0)[None].repeat(40, 0),
+    )
+    cost = _geodesic_cost(work, work.matte > 0.05)
+    left, right = (MCP_Geometric(cost).find_costs([(20, x)])[0][20] for x in (2, 38))
+    assert 27 <= np.argmax(left > right) <= 33
+
+
+def test_thighs_are_cut_along_an_even_line() -> None:
+    # bug: the cut follows a fold, and a tooth of cloth stands out where the legs part
+    source = draw(pose())
+    work = Working.make(
+        source.rgb, source.alpha, np.zeros((38, 2)), PX, (0, 0, *SIZE_HW[::-1]), 1.0
+    )
+    work = replace(work, matte=np.ones_like(work.matte))
+    rows, columns = np.mgrid[: SIZE_HW[0], : SIZE_HW[1]]
+    fold = 260 + 8 * np.sin(rows / 4)
+    thighs = [NAMES.index("left_thigh"), NAMES.index("right_thigh")]
+    reaches = np.full((len(NAMES), *SIZE_HW), np.inf)
+    reaches[thighs[0]], reaches[thighs[1]] = fold - columns, columns - fold
+    labels = np.where(columns > fold, *thighs)
+    before = (labels == thighs[0]).sum(1)
+    _even_between_thighs(labels, reaches, work)
+    after = (labels == thighs[0]).sum(1)
+    assert np.ptp(before[50:-50]) > 12 and np.ptp(after[50:-50]) <= 4
+
+
+def test_nothing_of_a_leg_is_above_a_skirt() -> None:
+    # bug: a strip of a wide skirt goes with the thigh, and the hip has a hole when the leg moves
+    source = draw(pose(), skirt=True)
+    box = (0, 0, *SIZE_HW[::-1])
+    joints = extend_joints(source.pose.xy[0].astype(float))
+    work = Working.make(source.rgb, source.alpha, joints, PX, box, 1.0)
+    skirt = (np.abs(source.rgb.astype(int) - COLOURS["skirt"]).max(-1) < 6) & (source.alpha > 0.5)
+    top = round(float(joints[MIDHIP, 1] + 0.12 * PX))
+    skirt[:top] = False  # found from below the hips on
+    labels = label_pixels(work, np.ones(33, bool), skirt)
+    legs = np.isin(labels, [NAMES.index(f"{side}_thigh") for side in ("left", "right")])
+    assert not legs[:top].any() and (labels == NAMES.index("skirt")).any()

@@ -13,6 +13,7 @@ from motion_transfer.generator.labels import _round_ends, past_round_end
 from motion_transfer.generator.layers import (
     _cover,
     _even,
+    _even_share,
     _fill,
     _hidden_colours,
     _within_outline,
@@ -228,6 +229,56 @@ def test_sides_that_an_arm_has_hidden_are_even() -> None:
     assert not (even & hidden).any() and not (hidden & ~arm).any()
     far, none = _even(own, np.zeros_like(own), np.zeros_like(arm))
     assert (far == own).all() and not none.any()  # the person's own outline is the photo's
+
+
+def test_a_cut_is_a_smooth_line_and_the_outline_stays_the_mattes() -> None:
+    # bug: cuts run from pixel to pixel, and look like fur on an arm that has moved away
+    rows, columns = np.mgrid[:120, :80].astype(float)
+    line = 40 + rows / 7
+    person = np.hypot(rows - 60, columns - 40) < 38
+    share = _even_share((columns < line) & person, person)
+    found = [np.interp(-0.5, -share[y, 30:70], columns[y, 30:70]) for y in range(35, 85)]
+    assert np.abs(np.diff(found, 2)).max() < 0.2  # of the labels themselves: 1
+    inside = person & (columns < line - 6)
+    assert share[inside].min() > 0.99
+
+
+@pytest.mark.parametrize("larger", [1, 3])
+def test_a_cut_is_sharp_at_the_photos_resolution(larger: int) -> None:
+    # bug: a large photo's layers have blurred edges, several of its pixels wide
+    source = draw(pose({"left_upper_arm": 10, "left_lower_arm": -75}))
+    rgb, alpha = (np.kron(a, np.ones((larger, larger) + (1,) * (a.ndim - 2), a.dtype))
+                  for a in (source.rgb, source.alpha))  # fmt: skip
+    xy = (source.pose.xy[0] + 0.5) * larger - 0.5
+    layers, _ = cut_layers(rgb, alpha, xy, np.ones(33, bool), larger * PX)
+    x, _ = middle_of(source, "left_lower_arm")
+    layer = layers["left_lower_arm"]
+    column = layer.rgba[:, x * larger - layer.box_xyxy[0], 3]
+    assert column.max() > 0.98
+    soft = ((column > 0.1) & (column < 0.9)).sum() / 2  # two edges
+    assert 1 <= soft <= 4
+
+
+@pytest.mark.parametrize(("arm", "hidden"), [("upper", False), ("lower", True)])
+def test_an_upper_arm_hides_no_hair(arm: str, hidden: bool) -> None:
+    # bug: beside a lock that falls over the shoulder hangs a block of hair colour
+    source = draw(pose())
+    x, y = np.meshgrid(*(np.arange(n) for n in source.alpha.shape[::-1]))
+    ears = source.pose.xy[0, [INDEX["left_ear"], INDEX["right_ear"]]].mean(0)
+    joints = extend_joints(source.pose.xy[0].astype(float))
+    box = (0, 0, x.shape[1], x.shape[0])
+    work = Working.make(source.rgb, source.alpha, joints, PX, box, 1.0)
+    labels = np.full(x.shape, -1)
+    side, down = x - ears[0], y - ears[1]
+    lock = (np.abs(side - 0.12 * PX) < 0.02 * PX) & (down > 0) & (down < 0.5 * PX)
+    beside = (side > 0.14 * PX) & (side < 0.2 * PX) & (down > 0.1 * PX) & (down < 0.5 * PX)
+    labels[beside] = NAMES.index(f"left_{arm}_arm")
+    curl = (side > 0.14 * PX) & (side < 0.2 * PX) & (down > 0.5 * PX) & (down < 0.55 * PX)
+    labels[lock | curl | (np.hypot(side, down) < 0.14 * PX)] = NAMES.index("head")
+    cover = _cover("head", NAMES.index("head"), work, labels, lock & False)
+    assert cover is not None
+    middle = (np.abs(side - 0.16 * PX) < 2) & (np.abs(down - 0.4 * PX) < 2)
+    assert (cover.share[middle] > 0.5).all() == hidden
 
 
 def test_the_shadow_of_a_hand_is_no_colour_of_the_leg() -> None:
