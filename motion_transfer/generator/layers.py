@@ -175,6 +175,10 @@ def _cover(
     overlap = cv2.dilate(own.astype(np.uint8), np.ones((9, 9))).astype(bool) & meeting
     if name in LIMBS and LIMBS[name].before is None:
         overlap &= ~past_round_end(work, name, own)
+    if name in LIMBS:  # of a bent joint no corner, which stands out when it is straight
+        near = (0.65, 0.75, 0.85) if LIMBS[name].before is None else (0.15, 0.25, 0.35)
+        ends = (work.joints[j] for j in LIMBS[name].main)
+        overlap &= segment_distance(work.grid, *ends) < _half_width(name, work, labels, near)
     share, free_share = (_even_share(m, labels >= 0) for m in (own | hidden | overlap, free))
     # what the layer beneath shows through a cap is the same picture, so caps copy it as it is
     source = own | overlap | ((caps > 0.02) & free & (labels >= 0) & ~hidden)
@@ -469,17 +473,20 @@ def _caps(name: str, work: Working, labels: np.ndarray) -> np.ndarray:
         radius = _half_width(limb_name, work, labels)
         distance = np.minimum(distance, np.linalg.norm(work.grid - joints[joint], axis=-1) / radius)
     # full across the joint, or the outline has notches there
-    return np.clip((1.35 - distance) / 0.35, 0, 1).astype(np.float32)
+    edge, soft = (1.1, 0.2) if name in LIMBS else (1.35, 0.35)
+    return np.clip((edge - distance) / soft, 0, 1).astype(np.float32)
 
 
-def _half_width(name: str, work: Working, labels: np.ndarray) -> float:
-    """Half the width of a limb near its upper joint, measured in the picture, working pixels."""
+def _half_width(
+    name: str, work: Working, labels: np.ndarray, places: tuple[float, ...] = (0.2, 0.3, 0.4)
+) -> float:
+    """Half the width of a limb at shares of its length, measured in the picture, working pixels."""
     usual = LIMBS[name].radius_m * work.metre
     own = (labels == NAMES.index(name)) & (work.matte > 0.5)
     start, end = (work.joints[j] for j in LIMBS[name].main)
     depth = cv2.distanceTransform(own.astype(np.uint8), cv2.DIST_L2, 3)
     samples = []
-    for t in (0.2, 0.3, 0.4):
+    for t in places:
         x, y = np.round(start + t * (end - start)).astype(int)
         if 0 <= y < depth.shape[0] and 0 <= x < depth.shape[1] and depth[y, x] > 0:
             samples.append(float(depth[y, x]))

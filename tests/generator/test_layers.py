@@ -20,7 +20,7 @@ from motion_transfer.generator.layers import (
     _within_sides,
     cut_layers,
 )
-from motion_transfer.generator.limbs import LIMBS, NAMES, extend_joints
+from motion_transfer.generator.limbs import LIMBS, NAMES, extend_joints, segment_distance
 from motion_transfer.generator.working import Layer, Skirt, Working
 from motion_transfer.pose.retarget import MIDHIP, NECK
 from motion_transfer.pose.skeleton import INDEX
@@ -414,3 +414,17 @@ def test_limbs_end_round() -> None:
         "left_thigh"
     )
     assert ((labels >= 0) == leg).all()
+
+
+@pytest.mark.parametrize("part", ["upper_arm", "lower_arm"])
+def test_a_bent_elbow_leaves_no_horns_on_a_straight_arm(part: str) -> None:
+    # bug: where an arm was bent in the photo, corners of the other half stand out when it is not
+    source = draw(pose({"left_upper_arm": 80, "left_lower_arm": 190}))
+    layers, _ = cut(source)
+    layer, bone = layers[f"left_{part}"], LIMBS[f"left_{part}"].main
+    x0, y0, x1, y1 = layer.box_xyxy
+    grid = np.stack(np.meshgrid(np.arange(x0, x1), np.arange(y0, y1)), -1)
+    ends = source.pose.xy[0, bone[0]], source.pose.xy[0, bone[1]]
+    near = np.linalg.norm(grid - source.pose.xy[0, INDEX["left_elbow"]], axis=-1) < 0.12 * PX
+    away = segment_distance(grid, *ends)[near & (layer.rgba[..., 3] > 0.5)]
+    assert 0.9 * RADII[part] * PX < away.max() < 1.2 * RADII[part] * PX
