@@ -19,7 +19,7 @@ import numpy as np
 from scipy import ndimage
 
 from motion_transfer.generator.hands import find_pocketed, lend_hand
-from motion_transfer.generator.labels import label_pixels, past_round_end
+from motion_transfer.generator.labels import label_pixels
 from motion_transfer.generator.limbs import LIMBS, NAMES, extend_joints, mirrored, segment_distance
 from motion_transfer.generator.shading import find_shade
 from motion_transfer.generator.skirts import find_skirt
@@ -173,8 +173,6 @@ def _cover(
     # segments of a limb overlap a little, so that no line of background shows between them
     meeting = np.isin(labels, [i for i, n in enumerate(NAMES) if _meets(n, name)])
     overlap = cv2.dilate(own.astype(np.uint8), np.ones((9, 9))).astype(bool) & meeting
-    if name in LIMBS and LIMBS[name].before is None:
-        overlap &= ~past_round_end(work, name, own)
     if name in LIMBS:  # of a bent joint no corner, which stands out when it is straight
         near = (0.65, 0.75, 0.85) if LIMBS[name].before is None else (0.15, 0.25, 0.35)
         ends = (work.joints[j] for j in LIMBS[name].main)
