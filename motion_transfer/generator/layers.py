@@ -51,6 +51,7 @@ SHADOW_PX = 8  # as far as an arm or hand darkens a leg, working pixels
 ACROSS = 8  # times nearer is what lies beside a hidden pixel than what lies along the bone
 HIPS_M = 0.1  # as far below the waist does a shirt or coat end, and shorts begin
 MOST_PX, UNLIKE = 12, 40  # what hidden pixels are not filled from differs by more, 1/255
+MIXED_PX = 5  # about a pixel; an edge between two layers has both colours so far
 EVENED = 60  # rounds of diffusion, so many times fewer where what lies beside counts more
 EVEN_PX = 3.0  # standard deviation, working pixels
 CUT_PX, SHARP_PX = 1.5, 3.0
@@ -183,6 +184,8 @@ def _cover(
     # an edge against a nearer layer is mixed colour, and labels are not exact there
     edge = (nearer & ((caps < 0.9) | ~free)).astype(np.uint8)
     source &= cv2.dilate(edge, np.ones((7, 7))) == 0
+    if "arm" in name:
+        source &= ~_mixed_rim(name, work, labels, own)
     if name in ("torso", "skirt"):
         source &= ~rims
     lit = source
@@ -428,6 +431,20 @@ def _finger_rims(work: Working, labels: np.ndarray) -> np.ndarray:
         if core.sum() >= ENOUGH and near.any():
             rims[near] |= colour_distance(lab, near, core) < 25
     return rims
+
+
+def _mixed_rim(name: str, work: Working, labels: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """(h, w) bool: an arm's pixels beside what it hides, and in that one's colour or half of it.
+
+    On a raised arm they are a white line. Fingers are too thin to tell.
+    """
+    behind = np.isin(labels, [i for i, n in enumerate(NAMES) if _hides(name, n)])
+    near = cv2.dilate(behind.astype(np.uint8), np.ones((MIXED_PX,) * 2)) > 0
+    rim, inner = own & near & (work.hand_distance([name]) > 1.2), own & ~near
+    if rim.any() and inner.sum() >= ENOUGH:
+        lab = cv2.cvtColor(work.rgb, cv2.COLOR_RGB2LAB).astype(np.float32)
+        rim[rim] = colour_distance(lab, rim, inner) > 8
+    return rim
 
 
 def _hull(mask: np.ndarray) -> np.ndarray:

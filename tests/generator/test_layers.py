@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from puppet import COLOURS, PX, RADII, at, cut, draw, hide, middle_of, pose, shares
@@ -86,6 +87,22 @@ def test_a_fingertip_does_not_colour_what_the_hand_hid() -> None:
     assert shares(layers["torso"], skin) < 0.001
     hidden = at(layers["torso"], *middle_of(source, "left_lower_arm"))[0]
     assert np.abs(hidden - COLOURS["torso"]).max() < 20
+
+
+def test_a_raised_arm_has_no_rim_of_the_cloth_that_it_was_before() -> None:
+    # bug: along a bare arm that hung before a white shirt runs a white line
+    source = draw(pose({"left_upper_arm": 10, "left_lower_arm": -75}))
+    skin, cloth = COLOURS["left_lower_arm"], COLOURS["torso"]
+    rgb = source.rgb.copy()
+    bare = (np.abs(rgb.astype(int) - skin).max(-1) < 6) & (source.alpha > 0.9)
+    shirt = np.abs(rgb.astype(int) - cloth).max(-1) < 6
+    beside = bare & (cv2.dilate(shirt.astype(np.uint8), np.ones((5, 5))) > 0)
+    rgb[beside] = (np.array(skin) + np.array(cloth)) / 2
+    layers, _ = cut(Source(rgb=rgb, alpha=source.alpha, pose=source.pose))
+    x, y = middle_of(source, "left_lower_arm")
+    across = [at(layers["left_lower_arm"], x, y + k) for k in range(-12, 13)]
+    seen = [colour for colour, alpha, _ in across if alpha > 0.5]
+    assert len(seen) > 15 and np.abs(np.array(seen) - skin).max() < 50  # of 160
 
 
 def test_what_the_photo_does_not_show_has_no_layer() -> None:
