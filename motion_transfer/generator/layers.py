@@ -51,6 +51,7 @@ SHADOW_PX = 8  # as far as an arm or hand darkens a leg, working pixels
 ACROSS = 8  # times nearer is what lies beside a hidden pixel than what lies along the bone
 HIPS_M = 0.1  # as far below the waist does a shirt or coat end, and shorts begin
 MOST_PX, UNLIKE = 12, 40  # what hidden pixels are not filled from differs by more, 1/255
+LIKE_CLOTH = 6  # CIELAB
 MIXED_PX = 5  # about a pixel; an edge between two layers has both colours so far
 EVENED = 60  # rounds of diffusion, so many times fewer where what lies beside counts more
 EVEN_PX = 3.0  # standard deviation, working pixels
@@ -140,6 +141,7 @@ class _Cover(NamedTuple):
     source: its colours are the photo's.
     lit: of those, the ones that what is hidden may look like.
     sure: of the source, what no arm or hand darkens.
+    lent: hidden by a sleeve of the same cloth, whose colours it has.
     """
 
     share: np.ndarray
@@ -148,6 +150,7 @@ class _Cover(NamedTuple):
     source: np.ndarray
     lit: np.ndarray
     sure: np.ndarray
+    lent: np.ndarray
 
 
 def _cover(
@@ -159,7 +162,7 @@ def _cover(
         fingers = _hand_zone(work, labels) & own
         own, nearer = own & ~fingers, nearer | fingers
     # hidden by a nearer layer, but surely there
-    hull = _hull(own) if name not in LIMBS else work.distance[name] < 0.95
+    hull = _hull(_solid(own)) if name not in LIMBS else work.distance[name] < 0.95
     if name == "torso":  # an arm that hangs beside the body does not hide it
         hull &= fill(own.shape, torso_polygon(work, 1.15, 0.0, 0.08))
         hull &= _within_sides(work, labels)
@@ -192,7 +195,10 @@ def _cover(
     if name in LIMBS:  # what is hidden looks like the limb, and not like what is about its ends
         lit = source & own & (cv2.dilate(edge, np.ones((2 * SHADOW_PX + 1,) * 2)) == 0)
         lit = lit if lit.sum() >= ENOUGH else source
-    return _Cover(share, caps, free_share, source, lit, source & (lit | ~own))
+    lent = np.zeros_like(own)
+    if name in ("torso", "skirt"):
+        lent = _same_cloth(work, labels, source & own, hidden)
+    return _Cover(share, caps, free_share, source, lit | lent, source & (lit | ~own), lent)
 
 
 def _make_layer(
@@ -207,7 +213,7 @@ def _make_layer(
     cover = _cover(name, number, work, labels, rims)
     if cover is None:
         return None
-    share, caps, free, source, lit, sure = cover
+    share, caps, free, source, lit, sure, lent = cover
     weight = np.maximum(share, caps * free)
     rows, columns = np.flatnonzero((weight > 0.01).any(1)), np.flatnonzero((weight > 0.01).any(0))
     wx0, wy0 = max(0, columns[0] - 1), max(0, rows[0] - 1)
@@ -215,7 +221,7 @@ def _make_layer(
     colour = work.rgb.copy()
     inside = (slice(wy0, wy1), slice(wx0, wx1))
     filled = _hidden_colours(name, work, inside, lit[inside], weight[inside] > 0.5)
-    colour[inside] = np.where(sure[inside][..., None], work.rgb[inside], filled)
+    colour[inside] = np.where((sure | lent)[inside][..., None], work.rgb[inside], filled)
     x0, y0, x1, y1 = work.box
     full = (x1 - x0, y1 - y0)
     fx, fy = full[0] / labels.shape[1], full[1] / labels.shape[0]
@@ -232,7 +238,8 @@ def _make_layer(
     outline = cv2.GaussianBlur((labels >= 0).astype(np.float32), (0, 0), 0.8)
     mask = np.maximum(cut(share), enlarge(caps) * cut(free)) * enlarge(outline)
     shown = enlarge(cv2.GaussianBlur(source.astype(np.float32), (0, 0), 0.8))
-    keep = np.clip(2 * shown - 0.5, 0, 1)[..., None]
+    taken = enlarge(cv2.GaussianBlur((source | lent).astype(np.float32), (0, 0), 0.8))
+    keep = np.clip(2 * taken - 0.5, 0, 1)[..., None]
     shadow = cv2.GaussianBlur((source & ~sure).astype(np.float32), (0, 0), SHADOW_PX / 3)
     keep *= 1 - enlarge(shadow)[..., None]
     window = (slice(y0 + by0, y0 + by1), slice(x0 + bx0, x0 + bx1))
@@ -318,7 +325,7 @@ def _within_sides(work: Working, labels: np.ndarray) -> np.ndarray:
     """
     inside = np.ones(labels.shape, bool)
     columns = np.arange(labels.shape[1])
-    trunk = labels == NAMES.index("torso")
+    trunk = _solid(labels == NAMES.index("torso"))
     spine = work.joints[NECK] - work.joints[MIDHIP]
     if abs(spine[0]) > 0.7 * abs(spine[1]):  # lines are no sections of one who lies or bends
         return inside
@@ -428,9 +435,28 @@ def _finger_rims(work: Working, labels: np.ndarray) -> np.ndarray:
         hand, core = own & (away < 1.2), own & (away < 0.7)
         near = cv2.dilate(hand.astype(np.uint8), np.ones((17, 17))) > 0
         near &= (labels >= 0) & ~own
-        if core.sum() >= ENOUGH and near.any():
-            rims[near] |= colour_distance(lab, near, core) < 25
+        cloth = np.isin(labels, [NAMES.index("torso"), NAMES.index("skirt")]) & ~near
+        if core.sum() >= ENOUGH and near.any() and cloth.sum() >= ENOUGH:
+            away_px = colour_distance(lab, near, core)
+            rims[near] |= (away_px < 25) & (colour_distance(lab, near, cloth) > LIKE_CLOTH)
     return rims
+
+
+def _same_cloth(
+    work: Working, labels: np.ndarray, known: np.ndarray, hidden: np.ndarray
+) -> np.ndarray:
+    """(h, w) bool: of what is hidden, where a sleeve in the same cloth is before it.
+
+    Its folds look more like cloth than a smooth fill does.
+    """
+    arms = [i for i, n in enumerate(NAMES) if "arm" in n]
+    before = hidden & np.isin(labels, arms)
+    if known.sum() < ENOUGH or not before.any():
+        return np.zeros_like(known)
+    lab = cv2.cvtColor(work.rgb, cv2.COLOR_RGB2LAB).astype(np.float32)
+    alike = np.zeros(known.shape, np.uint8)
+    alike[before] = colour_distance(lab, before, known) < 10
+    return cv2.morphologyEx(alike, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8)) > 0
 
 
 def _mixed_rim(name: str, work: Working, labels: np.ndarray, own: np.ndarray) -> np.ndarray:
@@ -445,6 +471,11 @@ def _mixed_rim(name: str, work: Working, labels: np.ndarray, own: np.ndarray) ->
         lab = cv2.cvtColor(work.rgb, cv2.COLOR_RGB2LAB).astype(np.float32)
         rim[rim] = colour_distance(lab, rim, inner) > 8
     return rim
+
+
+def _solid(mask: np.ndarray) -> np.ndarray:
+    """(h, w) bool: without specks and lines a pixel wide."""
+    return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3))) > 0
 
 
 def _hull(mask: np.ndarray) -> np.ndarray:

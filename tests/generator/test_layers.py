@@ -16,6 +16,7 @@ from motion_transfer.generator.layers import (
     _even,
     _even_share,
     _fill,
+    _finger_rims,
     _hidden_colours,
     _within_outline,
     _within_sides,
@@ -87,6 +88,65 @@ def test_a_fingertip_does_not_colour_what_the_hand_hid() -> None:
     assert shares(layers["torso"], skin) < 0.001
     hidden = at(layers["torso"], *middle_of(source, "left_lower_arm"))[0]
     assert np.abs(hidden - COLOURS["torso"]).max() < 20
+
+
+def test_a_speck_does_not_widen_the_trunk() -> None:
+    # bug: a stray pixel at the shoulder, and beside the hair hangs a block of shirt
+    source = draw(pose({"left_upper_arm": 10, "left_lower_arm": -75}))
+    joints = extend_joints(source.pose.xy[0].astype(float))
+    work = Working.make(
+        source.rgb, source.alpha, joints, PX, (0, 0, *source.alpha.shape[::-1]), 1.0
+    )
+    x, y = np.meshgrid(*(np.arange(n) for n in source.alpha.shape[::-1]))
+    shoulder, neck, hips = (joints[j] for j in (INDEX["left_shoulder"], NECK, MIDHIP))
+    trunk = (np.abs(x - neck[0]) < 0.1 * PX) & (y > neck[1]) & (y < hips[1])
+    beside = (x >= neck[0] + 0.1 * PX) & (x < shoulder[0] + 0.1 * PX)
+    labels = np.where(trunk, NAMES.index("torso"), -1)
+    labels[beside & (y > neck[1]) & (y < hips[1])] = NAMES.index("left_upper_arm")
+    found = []
+    for speck in (False, True):
+        if speck:
+            labels[round(neck[1]), round(shoulder[0] + 0.05 * PX)] = NAMES.index("torso")
+        cover = _cover("torso", NAMES.index("torso"), work, labels, trunk & False)
+        assert cover is not None
+        found.append((cover.share > 0.5).sum())
+    assert abs(found[1] - found[0]) < 0.002 * found[0]
+
+
+@pytest.mark.parametrize("sleeve", ["same", "other"])
+def test_what_a_sleeve_of_the_same_cloth_hid_has_its_folds(sleeve: str) -> None:
+    # bug: on a robe a smooth grey cloud lies where the arms were
+    source = draw(pose({"left_upper_arm": 10, "left_lower_arm": -75}))
+    rgb = source.rgb.copy()
+    arm = np.abs(rgb.astype(int) - COLOURS["left_lower_arm"]).max(-1) < 30
+    folds = np.array(COLOURS["torso"]) + 8 * (np.arange(rgb.shape[1]) // 3 % 2)[:, None]
+    if sleeve == "same":
+        rgb = np.where(arm[..., None], folds, rgb).astype(np.uint8)
+    layers, _ = cut(Source(rgb=rgb, alpha=source.alpha, pose=source.pose))
+    x, y = middle_of(source, "left_lower_arm")
+    row = [at(layers["torso"], x + k, y) for k in range(-9, 10)]
+    contrast = np.ptp([colour[0] for colour, _, _ in row])
+    assert (contrast > 5) == (sleeve == "same")
+    assert max(visible for _, _, visible in row) < 0.2  # it is a guess all the same
+
+
+def test_cloth_beside_fingers_is_no_rim_of_them() -> None:
+    # bug: the hand's key points lie on the robe too, and half of the chest is taken for fingers
+    source = draw(pose({"left_upper_arm": 10, "left_lower_arm": -75}))
+    joints = extend_joints(source.pose.xy[0].astype(float))
+    work = Working.make(
+        source.rgb, source.alpha, joints, PX, (0, 0, *source.alpha.shape[::-1]), 1.0
+    )
+    apart = np.abs(source.rgb.astype(int) - COLOURS["left_lower_arm"]).max(-1)
+    labels = np.where(source.alpha > 0.5, NAMES.index("torso"), -1)
+    labels[apart < 6] = NAMES.index("left_lower_arm")
+    wrist = joints[LIMBS["left_lower_arm"].main[1]].round().astype(int)
+    labels[wrist[1] - 3 : wrist[1] + 16, wrist[0] - 3 : wrist[0] + 4] = NAMES.index(
+        "left_lower_arm"
+    )  # some of the shirt, too
+    rims = _finger_rims(work, labels)
+    shirt = np.abs(source.rgb.astype(int) - COLOURS["torso"]).max(-1) < 6
+    assert rims[shirt].mean() < 0.001
 
 
 def test_a_raised_arm_has_no_rim_of_the_cloth_that_it_was_before() -> None:
