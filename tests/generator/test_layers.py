@@ -22,7 +22,13 @@ from motion_transfer.generator.layers import (
     _within_sides,
     cut_layers,
 )
-from motion_transfer.generator.limbs import LIMBS, NAMES, extend_joints, segment_distance
+from motion_transfer.generator.limbs import (
+    HAND_LEFT,
+    LIMBS,
+    NAMES,
+    extend_joints,
+    segment_distance,
+)
 from motion_transfer.generator.working import Layer, Skirt, Working
 from motion_transfer.pose.retarget import MIDHIP, NECK
 from motion_transfer.pose.skeleton import INDEX
@@ -140,11 +146,12 @@ def test_cloth_beside_fingers_is_no_rim_of_them() -> None:
     apart = np.abs(source.rgb.astype(int) - COLOURS["left_lower_arm"]).max(-1)
     labels = np.where(source.alpha > 0.5, NAMES.index("torso"), -1)
     labels[apart < 6] = NAMES.index("left_lower_arm")
-    wrist = joints[LIMBS["left_lower_arm"].main[1]].round().astype(int)
-    labels[wrist[1] - 3 : wrist[1] + 16, wrist[0] - 3 : wrist[0] + 4] = NAMES.index(
-        "left_lower_arm"
-    )  # some of the shirt, too
-    rims = _finger_rims(work, labels)
+    off = np.array([0, 1.2 * RADII["lower_arm"] * PX])  # the key points are, half of the hand
+    aside = replace(work, joints=joints.copy())
+    for joint in (INDEX["left_wrist"], HAND_LEFT):
+        aside.joints[joint] += off
+    labels[aside.hand_distance(["left_lower_arm"]) < 1] = NAMES.index("left_lower_arm")
+    rims = _finger_rims(aside, labels)
     shirt = np.abs(source.rgb.astype(int) - COLOURS["torso"]).max(-1) < 6
     assert rims[shirt].mean() < 0.001
 
