@@ -21,6 +21,7 @@ from scipy import ndimage
 from motion_transfer.generator.hands import find_pocketed, lend_hand
 from motion_transfer.generator.labels import label_pixels
 from motion_transfer.generator.limbs import LIMBS, NAMES, extend_joints, mirrored, segment_distance
+from motion_transfer.generator.seams import finger_rims, mixed_rim, same_cloth
 from motion_transfer.generator.shading import find_shade
 from motion_transfer.generator.skirts import find_skirt
 from motion_transfer.generator.working import (
@@ -29,7 +30,6 @@ from motion_transfer.generator.working import (
     Layer,
     Skirt,
     Working,
-    colour_distance,
     fill,
     torso_polygon,
 )
@@ -51,8 +51,7 @@ SHADOW_PX = 8  # as far as an arm or hand darkens a leg, working pixels
 ACROSS = 8  # times nearer is what lies beside a hidden pixel than what lies along the bone
 HIPS_M = 0.1  # as far below the waist does a shirt or coat end, and shorts begin
 MOST_PX, UNLIKE = 12, 40  # what hidden pixels are not filled from differs by more, 1/255
-LIKE_CLOTH = 6  # CIELAB
-MIXED_PX = 5  # about a pixel; an edge between two layers has both colours so far
+WIDER_JOINT = 1.15  # than the limb beside it
 EVENED = 60  # rounds of diffusion, so many times fewer where what lies beside counts more
 EVEN_PX = 3.0  # standard deviation, working pixels
 CUT_PX, SHARP_PX = 1.5, 3.0
@@ -85,7 +84,7 @@ def cut_layers(
     work = dataclasses.replace(work, pocketed=find_pocketed(work))
     skirt_mask, hem = find_skirt(work)
     labels = label_pixels(work, shown, skirt_mask)
-    rims = _finger_rims(work, labels)
+    rims = finger_rims(work, labels)
     layers = {}
     for number, name in enumerate(NAMES):
         if (labels == number).sum() < 12:
@@ -180,7 +179,8 @@ def _cover(
     if name in LIMBS:  # of a bent joint no corner, which stands out when it is straight
         near = (0.65, 0.75, 0.85) if LIMBS[name].before is None else (0.15, 0.25, 0.35)
         ends = (work.joints[j] for j in LIMBS[name].main)
-        overlap &= segment_distance(work.grid, *ends) < _half_width(name, work, labels, near)
+        width = WIDER_JOINT * _half_width(name, work, labels, near)
+        overlap &= segment_distance(work.grid, *ends) < width
     share, free_share = (_even_share(m, labels >= 0) for m in (own | hidden | overlap, free))
     # what the layer beneath shows through a cap is the same picture, so caps copy it as it is
     source = own | overlap | ((caps > 0.02) & free & (labels >= 0) & ~hidden)
@@ -188,7 +188,8 @@ def _cover(
     edge = (nearer & ((caps < 0.9) | ~free)).astype(np.uint8)
     source &= cv2.dilate(edge, np.ones((7, 7))) == 0
     if "arm" in name:
-        source &= ~_mixed_rim(name, work, labels, own)
+        behind = np.isin(labels, [i for i, n in enumerate(NAMES) if _hides(name, n)])
+        source &= ~mixed_rim(work, name, own, behind)
     if name in ("torso", "skirt"):
         source &= ~rims
     lit = source
@@ -197,7 +198,8 @@ def _cover(
         lit = lit if lit.sum() >= ENOUGH else source
     lent = np.zeros_like(own)
     if name in ("torso", "skirt"):
-        lent = _same_cloth(work, labels, source & own, hidden)
+        arms = np.isin(labels, [i for i, n in enumerate(NAMES) if "arm" in n])
+        lent = same_cloth(work, source & own, hidden & arms)
     return _Cover(share, caps, free_share, source, lit | lent, source & (lit | ~own), lent)
 
 
@@ -419,58 +421,6 @@ def _hand_zone(work: Working, labels: np.ndarray) -> np.ndarray:
             radius = limb.end_radius_m * work.metre
             zone |= segment_distance(work.grid, wrist, fingers) < 1.3 * radius
     return zone
-
-
-def _finger_rims(work: Working, labels: np.ndarray) -> np.ndarray:
-    """(h, w) bool: about the hands, what looks like them and is no part of an arm.
-
-    A rim of a finger is enough to fill all that the hand hid with its colour.
-    """
-    lab = cv2.cvtColor(work.rgb, cv2.COLOR_RGB2LAB).astype(np.float32)
-    rims = np.zeros(labels.shape, bool)
-    for side in ("left", "right"):
-        name = f"{side}_lower_arm"
-        own = labels == NAMES.index(name)
-        away = work.hand_distance([name])
-        hand, core = own & (away < 1.2), own & (away < 0.7)
-        near = cv2.dilate(hand.astype(np.uint8), np.ones((17, 17))) > 0
-        near &= (labels >= 0) & ~own
-        cloth = np.isin(labels, [NAMES.index("torso"), NAMES.index("skirt")]) & ~near
-        if core.sum() >= ENOUGH and near.any() and cloth.sum() >= ENOUGH:
-            away_px = colour_distance(lab, near, core)
-            rims[near] |= (away_px < 25) & (colour_distance(lab, near, cloth) > LIKE_CLOTH)
-    return rims
-
-
-def _same_cloth(
-    work: Working, labels: np.ndarray, known: np.ndarray, hidden: np.ndarray
-) -> np.ndarray:
-    """(h, w) bool: of what is hidden, where a sleeve in the same cloth is before it.
-
-    Its folds look more like cloth than a smooth fill does.
-    """
-    arms = [i for i, n in enumerate(NAMES) if "arm" in n]
-    before = hidden & np.isin(labels, arms)
-    if known.sum() < ENOUGH or not before.any():
-        return np.zeros_like(known)
-    lab = cv2.cvtColor(work.rgb, cv2.COLOR_RGB2LAB).astype(np.float32)
-    alike = np.zeros(known.shape, np.uint8)
-    alike[before] = colour_distance(lab, before, known) < 10
-    return cv2.morphologyEx(alike, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8)) > 0
-
-
-def _mixed_rim(name: str, work: Working, labels: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """(h, w) bool: an arm's pixels beside what it hides, and in that one's colour or half of it.
-
-    On a raised arm they are a white line. Fingers are too thin to tell.
-    """
-    behind = np.isin(labels, [i for i, n in enumerate(NAMES) if _hides(name, n)])
-    near = cv2.dilate(behind.astype(np.uint8), np.ones((MIXED_PX,) * 2)) > 0
-    rim, inner = own & near & (work.hand_distance([name]) > 1.2), own & ~near
-    if rim.any() and inner.sum() >= ENOUGH:
-        lab = cv2.cvtColor(work.rgb, cv2.COLOR_RGB2LAB).astype(np.float32)
-        rim[rim] = colour_distance(lab, rim, inner) > 8
-    return rim
 
 
 def _solid(mask: np.ndarray) -> np.ndarray:

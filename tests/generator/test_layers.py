@@ -16,14 +16,12 @@ from motion_transfer.generator.layers import (
     _even,
     _even_share,
     _fill,
-    _finger_rims,
     _hidden_colours,
     _within_outline,
     _within_sides,
     cut_layers,
 )
 from motion_transfer.generator.limbs import (
-    HAND_LEFT,
     LIMBS,
     NAMES,
     extend_joints,
@@ -134,26 +132,6 @@ def test_what_a_sleeve_of_the_same_cloth_hid_has_its_folds(sleeve: str) -> None:
     contrast = np.ptp([colour[0] for colour, _, _ in row])
     assert (contrast > 5) == (sleeve == "same")
     assert max(visible for _, _, visible in row) < 0.2  # it is a guess all the same
-
-
-def test_cloth_beside_fingers_is_no_rim_of_them() -> None:
-    # bug: the hand's key points lie on the robe too, and half of the chest is taken for fingers
-    source = draw(pose({"left_upper_arm": 10, "left_lower_arm": -75}))
-    joints = extend_joints(source.pose.xy[0].astype(float))
-    work = Working.make(
-        source.rgb, source.alpha, joints, PX, (0, 0, *source.alpha.shape[::-1]), 1.0
-    )
-    apart = np.abs(source.rgb.astype(int) - COLOURS["left_lower_arm"]).max(-1)
-    labels = np.where(source.alpha > 0.5, NAMES.index("torso"), -1)
-    labels[apart < 6] = NAMES.index("left_lower_arm")
-    off = np.array([0, 1.2 * RADII["lower_arm"] * PX])  # the key points are, half of the hand
-    aside = replace(work, joints=joints.copy())
-    for joint in (INDEX["left_wrist"], HAND_LEFT):
-        aside.joints[joint] += off
-    labels[aside.hand_distance(["left_lower_arm"]) < 1] = NAMES.index("left_lower_arm")
-    rims = _finger_rims(aside, labels)
-    shirt = np.abs(source.rgb.astype(int) - COLOURS["torso"]).max(-1) < 6
-    assert rims[shirt].mean() < 0.001
 
 
 def test_a_raised_arm_has_no_rim_of_the_cloth_that_it_was_before() -> None:
