@@ -183,7 +183,7 @@ def _cover(
         overlap &= segment_distance(work.grid, *ends) < width
     share, free_share = (_even_share(m, labels >= 0) for m in (own | hidden | overlap, free))
     # what the layer beneath shows through a cap is the same picture, so caps copy it as it is
-    source = own | overlap | ((caps > 0.02) & free & (labels >= 0) & ~hidden)
+    source = own | overlap | ((caps > 0.02) & (labels >= 0) & ~nearer)
     # an edge against a nearer layer is mixed colour, and labels are not exact there
     edge = (nearer & ((caps < 0.9) | ~free)).astype(np.uint8)
     source &= cv2.dilate(edge, np.ones((7, 7))) == 0
@@ -296,9 +296,9 @@ def _fill(rgb: np.ndarray, known: np.ndarray, along: np.ndarray, across: int) ->
     mean = cv2.resize(rgb * known[..., None].astype(np.float32), narrow,
                       interpolation=cv2.INTER_AREA)  # fmt: skip
     mean = (mean / np.maximum(share, 1e-3)[..., None]).round().clip(0, 255).astype(np.uint8)
-    unknown = share < 0.5
-    if unknown.all():
+    if share.max() == 0:
         return rgb
+    unknown = share < min(0.5, float(share.max()))
     # with room about it: OpenCV leaves the outermost pixels as they are
     holes = np.pad(unknown.astype(np.uint8), 2, mode="edge")
     padded = np.pad(mean, ((2, 2), (2, 2), (0, 0)), mode="edge")
