@@ -131,16 +131,21 @@ def head_disc(pose: Pose, torso_px: torch.Tensor, size_hw: tuple[int, int]) -> t
         torso_px: (B,) length of the torso.
         size_hw: what is drawn.
     """
-    known = pose.known[:, _FACE, None].float()
-    centre = (pose.xy[:, _FACE] * known).sum(1) / known.sum(1).clamp_min(1)
-    up = centre - pose.xy[:, JOINT["neck"]]
-    up = up / up.norm(dim=-1, keepdim=True).clamp_min(1e-3)
+    centre, up, known = face_axis(pose)
     offset = pixel_grid(*size_hw, device=pose.xy.device) - centre[..., None, None]
     above = (offset * up[..., None, None]).sum(1)
     size = torso_px[:, None, None]
     radius = torch.where(above > 0, HAIR_TORSOS, FACE_TORSOS) * size
     inside = (radius - offset.norm(dim=1) + 0.5).clamp(0, 1)
-    return (inside * (known.sum(1) > 0)[..., None])[:, None]
+    return (inside * known[:, None, None])[:, None]
+
+
+def face_axis(pose: Pose) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """(B, 2) the face's middle, (B, 2) which way its crown is; (B,) bool whether it is known."""
+    known = pose.known[:, _FACE, None].float()
+    centre = (pose.xy[:, _FACE] * known).sum(1) / known.sum(1).clamp_min(1)
+    up = centre - pose.xy[:, JOINT["neck"]]
+    return centre, up / up.norm(dim=-1, keepdim=True).clamp_min(1e-3), known.sum((1, 2)) > 0
 
 
 def fit_crop(

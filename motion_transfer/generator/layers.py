@@ -51,7 +51,7 @@ SHADOW_PX = 8  # as far as an arm or hand darkens a leg, working pixels
 ACROSS = 8  # times nearer is what lies beside a hidden pixel than what lies along the bone
 HIPS_M = 0.1  # as far below the waist does a shirt or coat end, and shorts begin
 MOST_PX, UNLIKE = 12, 40  # what hidden pixels are not filled from differs by more, 1/255
-WIDER_JOINT = 1.15  # than the limb beside it
+WIDER_JOINT, WIDE_SLEEVE = 1.15, 4.0  # than the limb beside it; than a usual limb
 EVENED = 60  # rounds of diffusion, so many times fewer where what lies beside counts more
 EVEN_PX = 3.0  # standard deviation, working pixels
 CUT_PX, SHARP_PX = 1.5, 3.0
@@ -179,7 +179,7 @@ def _cover(
     if name in LIMBS:  # of a bent joint no corner, which stands out when it is straight
         near = (0.65, 0.75, 0.85) if LIMBS[name].before is None else (0.15, 0.25, 0.35)
         ends = (work.joints[j] for j in LIMBS[name].main)
-        width = WIDER_JOINT * _half_width(name, work, labels, near)
+        width = WIDER_JOINT * _half_width(name, work, labels, near, most=WIDE_SLEEVE)
         overlap &= segment_distance(work.grid, *ends) < width
     share, free_share = (_even_share(m, labels >= 0) for m in (own | hidden | overlap, free))
     # what the layer beneath shows through a cap is the same picture, so caps copy it as it is
@@ -474,9 +474,16 @@ def _caps(name: str, work: Working, labels: np.ndarray) -> np.ndarray:
 
 
 def _half_width(
-    name: str, work: Working, labels: np.ndarray, places: tuple[float, ...] = (0.2, 0.3, 0.4)
+    name: str,
+    work: Working,
+    labels: np.ndarray,
+    places: tuple[float, ...] = (0.2, 0.3, 0.4),
+    most: float = 1.3,
 ) -> float:
-    """Half the width of a limb at shares of its length, measured in the picture, working pixels."""
+    """Half the width of a limb at shares of its length, measured in the picture, working pixels.
+
+    No more than so many times the usual.
+    """
     usual = LIMBS[name].radius_m * work.metre
     own = (labels == NAMES.index(name)) & (work.matte > 0.5)
     start, end = (work.joints[j] for j in LIMBS[name].main)
@@ -486,4 +493,4 @@ def _half_width(
         x, y = np.round(start + t * (end - start)).astype(int)
         if 0 <= y < depth.shape[0] and 0 <= x < depth.shape[1] and depth[y, x] > 0:
             samples.append(float(depth[y, x]))
-    return float(np.clip(np.median(samples), 0.5 * usual, 1.3 * usual)) if samples else usual
+    return float(np.clip(np.median(samples), 0.5 * usual, most * usual)) if samples else usual

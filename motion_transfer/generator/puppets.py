@@ -38,12 +38,13 @@ class PuppetPlan(NamedTuple):
 
     whole: the puppets' plans, one for each photo.
     kept: the same with `KEPT` alone.
-    skirt: the same with the skirt alone.
+    skirt, head: the same with the skirt alone, and with the head.
     """
 
     whole: list[articulated.Plan]
     kept: list[articulated.Plan]
     skirt: list[articulated.Plan]
+    head: list[articulated.Plan]
 
     def facing(self, frame: int) -> float:
         """In [-1, 1], 1 where the same side is seen as in the first photo."""
@@ -81,8 +82,8 @@ class Puppets:
         found = [p.plan(targets, wanted, s) for p, s in zip(self._each, before, strict=True)]
         whole = [plan for plan, _ in found]
         kept = [plan.only(NAMES[k] for k in KEPT) for plan in whole]
-        skirt = [plan.only(["skirt"]) for plan in whole]
-        return PuppetPlan(whole, kept, skirt), [after for _, after in found]
+        skirt, head = ([plan.only([name]) for plan in whole] for name in ("skirt", "head"))
+        return PuppetPlan(whole, kept, skirt, head), [after for _, after in found]
 
     def draw(self, plan: PuppetPlan, frame: int, *, with_flow: bool = False) -> Rendition | None:
         """The person. Flow and visibility are those of the first photo's puppet."""
@@ -95,6 +96,10 @@ class Puppets:
     def draw_skirt(self, plan: PuppetPlan, frame: int) -> Rendition | None:
         """The skirt alone, over nothing; None where there is none."""
         return self._draw(plan.skirt, frame, False)
+
+    def draw_head(self, plan: PuppetPlan, frame: int) -> Rendition | None:
+        """The head alone, with its hair; None where there is none."""
+        return self._draw(plan.head, frame, False)
 
     def draw_shown(self, plan: PuppetPlan, frame: int) -> tuple[Rendition, torch.Tensor] | None:
         """The person as `draw` with flow, and (1, h, w) how much of it is seen in its own photo."""

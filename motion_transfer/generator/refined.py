@@ -1,8 +1,8 @@
 """The generator by default: the articulated warp, corrected by RefinementNet.
 
 The network looks at the drawing in a canonical crop; what it finds is applied at the frame's
-resolution, and where its gate stays open every pixel of the drawing is kept. Faces and skirts are
-not given to it: what it changed in a face made the person less like the photo.
+resolution, and where its gate stays open every pixel of the drawing is kept. Faces, hair and skirts
+are not given to it: what it changed in a face made the person less like the photo.
 
 Axes: T frames of a block, C channels, h w pixels of a box in the frame, H W pixels of a window in
 the crop.
@@ -25,6 +25,7 @@ from motion_transfer.generator.canonical import (
     CROP_HW,
     Crop,
     Pose,
+    face_axis,
     head_disc,
     picture_positions,
     pose_at,
@@ -41,6 +42,9 @@ from motion_transfer.pose.track import PoseTrack
 
 MARGIN_PX = GROWS_PX + 1
 """Room about a drawing for what its outline grows by, crop pixels."""
+CHIN_TORSOS = (-0.2, 0.1)
+"""From the face's middle to where hair begins to be held, and on to where it is; lengths of the
+torso."""
 _LEAST = 1e-3  # alpha
 _GRID_PX = 16  # windows start at multiples of it, so that the network's grid does not jump
 
@@ -113,6 +117,7 @@ class RefinedGenerator:
                 drawn if with_flow else drawn._replace(flow=None),
                 shown,
                 self._puppets.draw_skirt(plan.puppets, frame),
+                self._puppets.draw_head(plan.puppets, frame),
                 pose=pose_at(plan.framing.poses, at), torso_px=plan.framing.torso_px[at],
                 crop=plan.framing.crop(int(at)), crop_hw=self.crop_hw, size_hw=plan.size_hw,
             )  # fmt: skip
@@ -123,6 +128,7 @@ def refine(
     drawn: Rendition,
     shown: torch.Tensor,
     skirt: Rendition | None,
+    head: Rendition | None,
     *,
     pose: Pose,
     torso_px: torch.Tensor,
@@ -137,6 +143,7 @@ def refine(
         drawn: the frame.
         shown: (1, h, w) in [0, 1], how much of it a photo shows.
         skirt: the skirt alone, if the person wears one.
+        head: the head alone, with its hair, if the photo shows it.
         pose: (1,) the frame's, in crop pixels.
         torso_px: (1,) see `pose_maps.draw_pose`.
         crop: (1,) where the crop lies in the frame.
@@ -146,8 +153,11 @@ def refine(
     scale = float(crop.scale[0])
     box = _grown(drawn.box_xyxy, MARGIN_PX / scale, size_hw)
     (left, top), window_hw = _window(box, crop, crop_hw)
+    kept = [] if skirt is None else [skirt]
+    if head is not None:
+        kept.append(_hair(head, pose, torso_px, crop, crop_hw))
     planes = _shrink(
-        _planes(drawn, shown, skirt), drawn.box_xyxy, crop, crop_hw, (left, top), window_hw
+        _planes(drawn, shown, kept), drawn.box_xyxy, crop, crop_hw, (left, top), window_hw
     )
     shift = planes.new_tensor([left, top])
     pose = Pose(pose.xy - shift, pose.depth, pose.known)
@@ -172,7 +182,22 @@ def refine(
     return Rendition(rgba, flow, visible, box)
 
 
-def _planes(drawn: Rendition, shown: torch.Tensor, skirt: Rendition | None) -> torch.Tensor:
+def _hair(
+    head: Rendition, pose: Pose, torso_px: torch.Tensor, crop: Crop, crop_hw: tuple[int, int]
+) -> Rendition:
+    """What of the head is above the chin: face and hair, and no collar."""
+    centre, up, known = face_axis(pose)
+    middle = centre.new_tensor([(n - 1) / 2 for n in crop_hw[::-1]])
+    x, y = ((centre - middle) / crop.scale[:, None].to(centre) + crop.centre.to(centre))[0]
+    x0, y0, x1, y1 = head.box_xyxy
+    across = torch.arange(x0, x1, device=centre.device) - x
+    down = torch.arange(y0, y1, device=centre.device)[:, None] - y
+    above = (across * up[0, 0] + down * up[0, 1]) * crop.scale[0] / torso_px[0]
+    share = ((above - CHIN_TORSOS[0]) / CHIN_TORSOS[1]).clamp(0, 1) * known[0]
+    return head._replace(rgba=head.rgba * share)
+
+
+def _planes(drawn: Rendition, shown: torch.Tensor, kept: Sequence[Rendition]) -> torch.Tensor:
     """(2, 3, h, w) in the drawing's box: red, green, blue; alpha, visible, held.
 
     Channels last in memory, and three of them, as OpenCV wants them.
@@ -182,8 +207,9 @@ def _planes(drawn: Rendition, shown: torch.Tensor, skirt: Rendition | None) -> t
     planes[0] = drawn.rgba[:3]
     planes[1, 0] = drawn.rgba[3]
     torch.mul(shown[0], drawn.rgba[3], out=planes[1, 1])
-    if skirt is not None:
-        planes[1, 2] = place_map(skirt.rgba[3], skirt, drawn.box_xyxy)
+    for part in kept:
+        alpha = place_map(part.rgba[3], part, drawn.box_xyxy)
+        torch.maximum(planes[1, 2], alpha, out=planes[1, 2])
     return planes
 
 

@@ -58,7 +58,7 @@ def run(network: nn.Module, *, scale: float = 0.25, skirt: Rendition | None = No
     drawn = drawn_person()
     assert drawn.visibility is not None
     return refine(
-        network, drawn, drawn.visibility, skirt, pose=some_pose(CROP_HW),
+        network, drawn, drawn.visibility, skirt, None, pose=some_pose(CROP_HW),
         torso_px=torch.tensor([13.0]), crop=crop, crop_hw=CROP_HW, size_hw=SIZE_HW,
     )  # fmt: skip
 
@@ -154,7 +154,7 @@ def test_a_narrow_box_is_not_stretched() -> None:
     rgba[1, 600:612] = 1
     drawn = Rendition(rgba, None, None, (40, 20, 101, 660))
     crop = Crop(torch.tensor([[70.0, 340.0]]), torch.tensor([0.26]))
-    planes = refined._planes(drawn, torch.ones(1, 640, 61), None)
+    planes = refined._planes(drawn, torch.ones(1, 640, 61), [])
     start, window_hw = refined._window(drawn.box_xyxy, crop, (200, 64))
     shown = refined._shrink(planes, drawn.box_xyxy, crop, (200, 64), start, window_hw)
     rows = torch.arange(window_hw[0]) * shown[0, 1].mean(1)
@@ -237,15 +237,16 @@ def test_nobody_there() -> None:
 
 def test_nobody_gets_another_face_or_loses_a_bun() -> None:
     # bug: the network repaints eyes and mouth, and the person is less alike
-    def found_at(known: float) -> torch.Tensor:
+    def found_at(known: float, head: Rendition | None = None) -> torch.Tensor:
         pose = some_pose(CROP_HW)
         xy = pose.xy.clone()
         xy[:, [JOINT[n] for n in ("nose", "right_eye", "left_eye")]] = torch.tensor([24.0, 20.0])
+        xy[:, JOINT["neck"]] = torch.tensor([24.0, 30.0])
         network = Marking(lambda drawn: torch.ones_like(drawn[:, :1]))
         drawn = drawn_person()
         assert drawn.visibility is not None
         refine(
-            network, drawn, drawn.visibility, None,
+            network, drawn, drawn.visibility, None, head,
             pose=pose._replace(xy=xy, known=torch.full_like(pose.known, known)),
             torso_px=torch.tensor([20.0]), crop=Crop(torch.tensor([[110.0, 160.0]]),
             torch.tensor([0.25])), crop_hw=CROP_HW, size_hw=SIZE_HW,
@@ -257,3 +258,12 @@ def test_nobody_gets_another_face_or_loses_a_bun() -> None:
     assert (held > 0.5).sum().item() == pytest.approx(area, rel=0.25)
     assert held.max() == 1 and (held > 0.5).float().mean() < 0.2
     assert found_at(0.0).max() == 0  # nothing is known of the face
+    # bug: hair wider than a disc is cut off along the disc
+    wide = Rendition(torch.ones(4, 90, 80), None, None, (70, 70, 150, 160))
+    with_hair = found_at(1.0, wide)
+    wider = (with_hair > 0.5) & ~(held > 0.5)
+    assert wider.sum() > 100
+    columns, rows = torch.nonzero(with_hair > 0.5).unbind(1)[::-1]
+    assert columns.max() - columns.min() >= 17  # all of the 80 pixels, at a quarter
+    assert 21 <= rows.max() <= 24  # down to the chin: a collar is the network's
+    assert found_at(0.0, wide).max() == 0
