@@ -24,6 +24,7 @@ import torch
 from einops import rearrange
 from torch.nn import functional
 
+from motion_transfer.generator.exemplar import continue_picture
 from motion_transfer.generator.heading import (
     MOST_TURN,
     calm_turns,
@@ -57,7 +58,7 @@ from motion_transfer.generator.motion import (
     unit,
 )
 from motion_transfer.generator.temporal import blend_carried
-from motion_transfer.generator.turning import STEP, Axis, Body, Surface
+from motion_transfer.generator.turning import PIECES_PX, STEP, Axis, Body, Surface
 from motion_transfer.generator.warp import draw_layer, draw_turned_layer, pixel_grid, sample
 from motion_transfer.generator.working import Layer, Skirt
 from motion_transfer.pose.retarget import HEAD, MIDHIP, NECK, px_per_metre
@@ -72,6 +73,7 @@ _MIRROR = [*MIRROR, MIDHIP, NECK, HEAD, HAND_RIGHT, HAND_LEFT]
 DEPTH_HYSTERESIS_M = 0.07
 TORSO_DEPTH, SHOULDER_DEPTH = 0.71, 0.62  # of a trunk from the side, shares of its frontal width
 CHEST_BEFORE_M, SEAT_BEHIND_M = 0.02, 0.011  # the line from hips to neck, metres
+MUCH_HAIR, HAIR_GUIDED = 0.3, 0.3  # share of a back of a head that a photo shows; its colour
 _LEAST_TURN = np.radians(0.2)  # less is not drawn
 # How far the tracker's yaw, pitch and trunk's yaw are off at rest.
 _BODY_NOISE, _HEAD_NOISE = np.radians([10, 1, 10]), np.radians([5, 1, 10])
@@ -745,15 +747,23 @@ def _back_of_head(layer: Layer, joints: np.ndarray, metre: float) -> torch.Tenso
     middle, reach = (eyes + mouth) / 2, np.linalg.norm(eyes - mouth)
     away = np.hypot(x - middle[0], y - middle[1]) / max(1.25 * float(reach), 1.0)
     cover = np.maximum(cover, np.clip(3 - 2 * away, 0, 1))[..., None]
+    shade = np.clip(1.05 - 0.2 * np.abs(x - eyes[0]) / radius, 0.7, 1.1)[..., None]
     # strands: noise drawn out downwards, as strong as the hair's own contrast
     noise = np.random.default_rng(0).normal(size=x.shape).astype(np.float32)
     strands = cv2.GaussianBlur(noise, (0, 0), sigmaX=0.02 * radius + 0.5, sigmaY=0.25 * radius)
-    strands *= 0.6 * spread / max(float(strands.std()), 1e-6)
-    shade = np.clip(1.05 - 0.2 * np.abs(x - eyes[0]) / radius, 0.7, 1.1)[..., None]
+    strands *= 0.25 * spread / max(float(strands.std()), 1e-6)
     painted = np.clip(hair * shade + strands[..., None], 0, 1)
+    back = (1 - cover) * layer.rgba[..., :3] + cover * painted
     # to the mouth in the middle, to the ears at the sides
     low = mouth[1] - 0.2 * (mouth[1] - eyes[1]) * np.clip(np.abs(x - eyes[0]) / radius, 0, 1)
     known = np.clip((low - y) / (0.3 * radius) + 0.5, 0, 1)[..., None]
-    back = np.concatenate([(1 - cover) * layer.rgba[..., :3] + cover * painted, known], -1)
+    inside = (layer.rgba[..., 3] > 0.5) & (known[..., 0] > 0)
+    shown = inside & (cover[..., 0] < 0.2) & (layer.visible > 0.5)
+    if shown.sum() > MUCH_HAIR * inside.sum():  # curls are no strands
+        back = continue_picture(
+            back, shown, inside & ~shown, back, np.array([0.0, 1.0]),
+            height=PIECES_PX, guided=HAIR_GUIDED, plain=0.0,
+        )  # fmt: skip
+    back = np.concatenate([back, known], -1)
     stack = torch.from_numpy(rearrange(back, "h w c -> 1 c h w")).float()
     return functional.pad(stack, (1, 1, 1, 1), mode="replicate")

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
+from motion_transfer.generator.exemplar import continue_texture, grain
 from motion_transfer.generator.hands import find_pocketed, lend_hand
 from motion_transfer.generator.labels import label_pixels
 from motion_transfer.generator.limbs import LIMBS, NAMES, extend_joints, mirrored, segment_distance
@@ -50,6 +51,7 @@ SEAT_M = (0.09, 0.15)
 SHADOW_PX = 8  # as far as an arm or hand darkens a leg, working pixels
 ACROSS = 8  # times nearer is what lies beside a hidden pixel than what lies along the bone
 HIPS_M = 0.1  # as far below the waist does a shirt or coat end, and shorts begin
+CORDS = 0.2  # share of a trunk; more is no cord, chain or button, but a pattern
 MOST_PX, UNLIKE = 12, 40  # what hidden pixels are not filled from differs by more, 1/255
 WIDER_JOINT, WIDE_SLEEVE = 1.15, 4.0  # than the limb beside it; than a usual limb
 EVENED = 60  # rounds of diffusion, so many times fewer where what lies beside counts more
@@ -220,9 +222,9 @@ def _make_layer(
     rows, columns = np.flatnonzero((weight > 0.01).any(1)), np.flatnonzero((weight > 0.01).any(0))
     wx0, wy0 = max(0, columns[0] - 1), max(0, rows[0] - 1)
     wx1, wy1 = min(labels.shape[1], columns[-1] + 2), min(labels.shape[0], rows[-1] + 2)
-    colour = work.rgb.copy()
+    colour, pieces = work.rgb.copy(), np.zeros((*labels.shape, 2), np.int32)
     inside = (slice(wy0, wy1), slice(wx0, wx1))
-    filled = _hidden_colours(name, work, inside, lit[inside], weight[inside] > 0.5)
+    filled, pieces[inside] = _hidden_colours(name, work, inside, lit[inside], weight[inside] > 0.5)
     colour[inside] = np.where((sure | lent)[inside][..., None], work.rgb[inside], filled)
     x0, y0, x1, y1 = work.box
     full = (x1 - x0, y1 - y0)
@@ -245,7 +247,8 @@ def _make_layer(
     shadow = cv2.GaussianBlur((source & ~sure).astype(np.float32), (0, 0), SHADOW_PX / 3)
     keep *= 1 - enlarge(shadow)[..., None]
     window = (slice(y0 + by0, y0 + by1), slice(x0 + bx0, x0 + bx1))
-    mixed = keep * rgb[window] + (1 - keep) * enlarge(colour)
+    fine = grain(rgb[y0:y1, x0:x1], work.rgb, pieces)[by0:by1, bx0:bx1]
+    mixed = keep * rgb[window] + (1 - keep) * (enlarge(colour) + fine).clip(0, 255)
     rgba = np.concatenate([mixed / 255.0, (mask * alpha[window])[..., None]], -1)
     return Layer(
         name=name,
@@ -261,8 +264,10 @@ def _hidden_colours(
     inside: tuple[slice, slice],
     known: np.ndarray,
     covered: np.ndarray,
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     """(h, w, 3) of a window, 0 to 255: what is hidden looks like what is known.
+
+    And (h, w, 2), where what is finer than a working pixel is taken from; see `continue_texture`.
 
     Hems run across, from the hips down; openings and folds do not. Limbs are shaded.
     """
@@ -275,13 +280,18 @@ def _hidden_colours(
         filled = _fill(plain, known, along, ACROSS)
         unlike = np.abs(filled - usual).max(-1, keepdims=True) / UNLIKE - 1
         grey = shade.mean(-1, keepdims=True)  # a tint of bare skin's shade is not that of cloth
-        return (filled * (shade + unlike.clip(0, 1) * (grey - shade))).round().clip(0, 255)
+        tint = shade + unlike.clip(0, 1) * (grey - shade)
+        lit = (filled * tint).round().clip(0, 255)
+        return lit, np.zeros((*known.shape, 2), np.int32)
     if name != "torso":
-        return _fill(rgb, known, along, 1)
+        return continue_texture(rgb, known, covered, _fill(rgb, known, along, 1), along)
     below = (work.grid[inside] - end) @ (along / max(float(np.linalg.norm(along)), 1e-6))
     hems = np.clip(0.5 + below / (HIPS_M * work.metre), 0, 1)[..., None]
     usual = known & ~_thin(rgb, known, axis=1 if abs(along[1]) >= abs(along[0]) else 0)
-    return (1 - hems) * _fill(rgb, usual, along, 1) + hems * _fill(rgb, known, along, ACROSS)
+    guess = (1 - hems) * _fill(rgb, usual, along, 1) + hems * _fill(rgb, known, along, ACROSS)
+    cords = (known & ~usual).sum() < CORDS * known.sum()
+    own = np.where(hems[..., 0] < 0.5, usual, known) if cords else known
+    return continue_texture(rgb, own, covered, guess, along)
 
 
 def _fill(rgb: np.ndarray, known: np.ndarray, along: np.ndarray, across: int) -> np.ndarray:

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
+from motion_transfer.generator.exemplar import continue_picture
 from motion_transfer.generator.motion import smoothstep
 from motion_transfer.generator.warp import pixel_grid, sample
 
@@ -26,6 +27,9 @@ _LAST, _SOFT = (-0.5, 0.2), 0.17
 _SMALL, _LARGE = math.radians(15), math.radians(55)
 STEP = 2  # pixels of the texture from one node to the next
 _RIM = 0.96  # share of the outline's width: further out, colours have a part of the background's
+_LEAST_SLOPE = 0.35  # of places on a body against its angles, beside 1 in the middle
+_PATTERN = (0.05, 0.1)  # from no pattern to one, of [0, 1]
+PIECES_PX = 240  # height at which pieces of a pattern are looked for
 _STANDS_OUT, _LINE_PX = 0.08, 2.0  # of [0, 1], beyond a line's own spread; smooth along the axis
 
 
@@ -114,7 +118,8 @@ class _Pixels:
         self.along, self.across = body.place(grid, origin_xy)
         self.middle, self.half = body.line(self.along)
         self.column = ((self.across - self.middle) / self.half).clamp(-1, 1)
-        self._towards = (1 - self.column**2).sqrt()
+        own = _round_angle(self.column)
+        self._sine, self._cosine = own.sin(), own.cos()
         self._outside = self.across - self.middle - self.half * self.column
         if body.axis.nod_px:
             self._height = (self.along / body.axis.nod_px).clamp(-1, 1)
@@ -127,7 +132,8 @@ class _Pixels:
         # an ellipse's own parameter: it runs evenly over the outline that is seen
         angle = math.atan2(axis.depth * math.sin(yaw), math.cos(yaw))
         s, c = math.sin(angle), math.cos(angle)
-        column, towards = c * self.column - s * self._towards, c * self._towards + s * self.column
+        column = _round_place((c * self._sine - s * self._cosine).clamp(-1, 1))
+        towards = c * self._cosine + s * self._sine
         if not axis.nod_px or not pitch:
             across = self.half * (column - self.column)
             return self._body.moved(across, 0.0), towards
@@ -136,6 +142,27 @@ class _Pixels:
         middle, half = self._body.line(self.along + along)
         across = middle + half * column + self._outside - self.across
         return self._body.moved(across, along), towards
+
+
+def _round_angle(column: torch.Tensor) -> torch.Tensor:
+    """Angle, -pi/2 to pi/2, of what lies at shares (h, w) of the half width: see `_round_place`."""
+    angles = torch.linspace(-math.pi / 2, math.pi / 2, 513, device=column.device)
+    places = _round_place(angles.sin())
+    after = torch.searchsorted(places, column.contiguous()).clamp(1, len(places) - 1)
+    share = (column - places[after - 1]) / (places[after] - places[after - 1])
+    return torch.lerp(angles[after - 1], angles[after], share)
+
+
+def _round_place(sine: torch.Tensor) -> torch.Tensor:
+    """Share of the half width at which lies what has this sine, (h, w).
+
+    An ellipse's is the sine itself. Near the outline this is less steep than that, or a narrow
+    strip of cloth would be drawn out to half of a back.
+    """
+    steep = math.acos(_LEAST_SLOPE)
+    further = sine.abs().asin().sub_(steep).clamp_min_(0)
+    place = sine.clamp(-math.sin(steep), math.sin(steep)) + _LEAST_SLOPE * further * sine.sign()
+    return place / (math.sin(steep) + _LEAST_SLOPE * (math.pi / 2 - steep))
 
 
 class Surface:
@@ -168,9 +195,12 @@ class Surface:
         whole = _Pixels(body, grid, origin_xy)
         share = _share(body.axis, whole)
         solid = _solid(front)
-        plain = _plain(solid, front[0, 3] > 0.5, whole, body.axis.front)
+        plain, pattern = _plain(solid, front[0, 3] > 0.5, whole, body.axis.front)
         below = smoothstep(0.5 + (whole.along - body.axis.alike_px) / (2 * body.axis.fade_px))
-        behind = torch.lerp(_sides(plain, body, whole), solid[:, :3], below)
+        behind = _sides(plain, body, whole)
+        if trunk is None:
+            behind = _patterned(behind, solid, front[0, 3] > 0.5, whole, body.axis, pattern)
+        behind = torch.lerp(behind, solid[:, :3], below)
         if back is not None:
             behind = torch.lerp(behind, back[:, :3], back[:, 3:])
         if trunk is not None:
@@ -235,10 +265,49 @@ def _sides(solid: torch.Tensor, body: Body, at: _Pixels) -> torch.Tensor:
     return torch.lerp(found[0], found[1], smoothstep(0.5 + at.column / (2 * body.axis.seam)))
 
 
-def _plain(solid: torch.Tensor, inside: torch.Tensor, at: _Pixels, front: float) -> torch.Tensor:
-    """(1, 3, h, w) colours without what stands out of its line: drawstrings, badges, pockets.
+def _patterned(
+    behind: torch.Tensor,
+    solid: torch.Tensor,
+    inside: torch.Tensor,
+    at: _Pixels,
+    axis: Axis,
+    pattern: torch.Tensor,
+) -> torch.Tensor:
+    """(1, 3, h, w) a back (1, 3, h, w) whose pattern is not drawn out, but goes on.
 
-    Where all of a line is of many colours, a pattern, nothing does.
+    Args:
+        behind: what it looks like if the cloth is plain.
+        solid: (1, 4, h, w) colour and visibility of the front.
+        inside: (h, w) bool, the layer.
+        at: its pixels.
+        axis: of the body.
+        pattern: (h, w) spread of the cloth's colours, in [0, 1].
+    """
+    share = ((pattern - _PATTERN[0]) / (_PATTERN[1] - _PATTERN[0])).clamp(0, 1)
+    if not (share[inside] > 0).any():
+        return behind
+    sides = at.column.abs() > axis.front
+    known = inside & sides & (solid[0, 3] > 0.5)
+    hidden = inside & ~known
+
+    def picture(x: torch.Tensor) -> np.ndarray:
+        return np.ascontiguousarray(x[0, :3].permute(1, 2, 0).cpu().numpy())
+
+    guess = torch.where(known, solid[:, :3], behind)
+    found = continue_picture(
+        picture(solid), known.cpu().numpy(), hidden.cpu().numpy(), picture(guess),
+        -axis.up_xy, height=PIECES_PX,
+    )  # fmt: skip
+    pieces = torch.from_numpy(found).permute(2, 0, 1)[None].to(behind)
+    return torch.lerp(behind, pieces, share)
+
+
+def _plain(
+    solid: torch.Tensor, inside: torch.Tensor, at: _Pixels, front: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Colours (1, 3, h, w) without what stands out of its line: drawstrings, badges, pockets.
+
+    Where all of a line is of many colours, a pattern, nothing does: how far they are apart, (h, w).
     """
     colours = solid[0, :3].cpu().numpy()
     line = (at.along - at.along.min()).round().long().cpu().numpy()
@@ -249,7 +318,7 @@ def _plain(solid: torch.Tensor, inside: torch.Tensor, at: _Pixels, front: float)
     numbers, starts = np.unique(line.flat[order], return_index=True)
     count = int(line.max()) + 1
     if len(numbers) == 0:
-        return solid[:, :3]
+        return solid[:, :3], torch.zeros_like(at.along)
     pixels = colours.reshape(3, -1)[:, order]
     middle, spread = np.empty((3, len(numbers))), np.empty(len(numbers))
     for k, own in enumerate(np.split(pixels, starts[1:], 1)):
@@ -263,7 +332,8 @@ def _plain(solid: torch.Tensor, inside: torch.Tensor, at: _Pixels, front: float)
     odd = np.clip(np.abs(colours - usual).max(0) / limit - 1, 0, 1)
     odd = np.minimum(1, 2 * ndimage.gaussian_filter(ndimage.maximum_filter(odd, 5), 1.5))
     found = colours + odd * (usual - colours)
-    return torch.from_numpy(found.astype(np.float32))[None].to(solid.device)
+    plain = torch.from_numpy(found.astype(np.float32))[None].to(solid.device)
+    return plain, torch.from_numpy(pattern[line].astype(np.float32)).to(solid.device)
 
 
 def _solid(texture: torch.Tensor) -> torch.Tensor:

@@ -390,7 +390,7 @@ def test_a_cord_beside_an_arm_is_not_smeared_over_what_it_hid() -> None:
     known = np.ones((80, 60), bool)
     known[:, 36:] = False
     everything = np.ones_like(known)
-    filled = _hidden_colours("torso", work, (slice(None), slice(None)), known, everything)
+    filled, _ = _hidden_colours("torso", work, (slice(None), slice(None)), known, everything)
     assert np.abs(filled[:, 36:] - (200, 30, 40)).max() < 12
 
 
@@ -413,7 +413,7 @@ def test_what_a_hand_hid_of_a_leg_is_shaded_as_the_rest_of_it(upright: bool) -> 
     work = Working.make(rgb, np.ones(known.shape, np.float32), joints, 250.0, box, 1.0)
     everything = np.ones_like(known)
     inside = (slice(None), slice(None))
-    filled = _hidden_colours("left_thigh", work, inside, known, everything)
+    filled, _ = _hidden_colours("left_thigh", work, inside, known, everything)
     error = np.abs(filled.astype(float) - rgb).max(-1)
     error = error if upright else error.T
     assert error[45:78, 20:].max() < 25 and np.median(error[45:78, 20:]) < 8
