@@ -107,6 +107,7 @@ class LossConfig:
     clip: float = 0.0  # discriminator of two frames; needs two frames
     steady: float = 0.0  # the same done to a drawing and to the same one moved; stage refinement
     crisp: float = 0.0  # as little of the matte half transparent as of the truth; stage refinement
+    ssim: float = 0.0  # 1 - SSIM of the picture; stage refinement
     hidden_flow: float = 0.15  # weight of a pixel that the source does not show
     network: FeatureName = "none"  # of `evaluation.features`, for the terms that need one
     stages: int = 3  # of that network, from the finest

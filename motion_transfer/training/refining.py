@@ -251,13 +251,14 @@ def _recolour(
 def refinement_terms(
     refined: Refined, pair: Drawn, features: Features | None
 ) -> dict[str, torch.Tensor]:
-    """Colour over the backdrop, matte, haze, features, steadiness, around the person."""
+    """Colour over the backdrop, matte, haze, SSIM, features, steadiness, around the person."""
     region = _region(pair)
     truth = _over(pair)
     terms = {
         "rgb": losses.l1(refined.rgb, truth, region),
         "alpha": losses.l1(refined.alpha, pair.alpha, region),
         "crisp": _haze(refined.alpha, pair.alpha, region),
+        "ssim": _unlikeness(refined.rgb, truth, region),
     }
     if features is not None:
         ours, theirs = ([x.float() for x in features(picture)] for picture in (refined.rgb, truth))
@@ -265,6 +266,12 @@ def refinement_terms(
     if pair.again is not None:
         terms["steady"] = _unsteadiness(refined, pair, region)
     return terms
+
+
+def _unlikeness(rgb: torch.Tensor, truth: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
+    """1 - SSIM: what is smeared may be near on average, but has no structure."""
+    ours = torch.lerp(truth, rgb.float(), region)  # nothing of what is held
+    return 1 - metrics.ssim(ours.clamp(0, 1), truth.clamp(0, 1), mask=region + 1e-6).mean()
 
 
 def _haze(alpha: torch.Tensor, truth: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
