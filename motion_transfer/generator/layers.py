@@ -219,12 +219,13 @@ def _make_layer(
         return None
     share, caps, free, source, lit, sure, lent = cover
     weight = np.maximum(share, caps * free)
+    covered = (weight > 0.5) & (work.matte > 0.5)
     rows, columns = np.flatnonzero((weight > 0.01).any(1)), np.flatnonzero((weight > 0.01).any(0))
     wx0, wy0 = max(0, columns[0] - 1), max(0, rows[0] - 1)
     wx1, wy1 = min(labels.shape[1], columns[-1] + 2), min(labels.shape[0], rows[-1] + 2)
     colour, pieces = work.rgb.copy(), np.zeros((*labels.shape, 2), np.int32)
     inside = (slice(wy0, wy1), slice(wx0, wx1))
-    filled, pieces[inside] = _hidden_colours(name, work, inside, lit[inside], weight[inside] > 0.5)
+    filled, pieces[inside] = _hidden_colours(name, work, inside, lit[inside], covered[inside])
     colour[inside] = np.where((sure | lent)[inside][..., None], work.rgb[inside], filled)
     x0, y0, x1, y1 = work.box
     full = (x1 - x0, y1 - y0)
