@@ -325,9 +325,9 @@ class ArticulatedGenerator:
             turn = self._turn(plan, name, frame)
             if turn is not None:
                 moved = sample(turn, xy / STEP)
-                xy, hidden = xy + moved[:, :2], moved[:, 2:]
+                xy, hidden = xy + moved[:, :2], moved[:, 2:3]
                 found = sample(self._surfaces[name].colours, xy, padding="border")
-                alpha = pixels[:, 3:4]
+                alpha = pixels[:, 3:4] = pixels[:, 3:4] * moved[:, 3:]
                 pixels[:, :3] = alpha * torch.lerp(found[:, :3], found[:, 4:], hidden)
                 pixels[:, 4:] = alpha * (1 - hidden) * found[:, 3:4]
             pixels[:, 4] *= seen

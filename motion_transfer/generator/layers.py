@@ -167,6 +167,9 @@ def _cover(
     if name == "torso":  # an arm that hangs beside the body does not hide it
         hull &= fill(own.shape, torso_polygon(work, 1.15, 0.0, 0.08))
         hull &= _within_sides(work, labels)
+        hair = labels == NAMES.index("head")  # over a shoulder
+        for side in ("left", "right"):
+            hull &= ~(hair & (work.distance[f"{side}_upper_arm"] < 0.9))
     if name.endswith(("thigh", "upper_arm")):
         hull &= _within_outline(work, own, nearer, LIMBS[name].main)
     hidden = nearer & hull

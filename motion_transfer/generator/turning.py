@@ -28,7 +28,8 @@ _SMALL, _LARGE = math.radians(15), math.radians(55)
 STEP = 2  # pixels of the texture from one node to the next
 _RIM = 0.96  # share of the outline's width: further out, colours have a part of the background's
 _LEAST_SLOPE = 0.35  # of places on a body against its angles, beside 1 in the middle
-_PATTERN = (0.05, 0.1)  # from no pattern to one, of [0, 1]
+_ENDS = 4.0  # times more suddenly than a neck turns less
+_PATTERN = (0.13, 0.2)  # from no pattern to one, of [0, 1]
 PIECES_PX = 240  # height at which pieces of a pattern are looked for
 _STANDS_OUT, _LINE_PX = 0.08, 2.0  # of [0, 1], beyond a line's own spread; smooth along the axis
 
@@ -206,7 +207,8 @@ class Surface:
         if trunk is not None:
             theirs = trunk.at(height, width, origin_xy)
             solid = torch.lerp(solid, theirs[:, :4], (1 - share) * (1 - front[:, 3:4]))
-            behind = torch.lerp(behind, theirs[:, 4:], 1 - share)
+            ends = (0.5 + _ENDS * (share - 0.5)).clamp(0, 1)  # hair, and a collar begins
+            behind = torch.lerp(theirs[:, 4:], behind, ends)
         colours = torch.cat([solid, behind], 1)
         self.colours = colours.contiguous(memory_format=torch.channels_last)
         nodes = STEP * pixel_grid(
@@ -215,6 +217,10 @@ class Surface:
         self._own = _Pixels(body, nodes, origin_xy)
         self._share = _share(body.axis, self._own)
         self._trunk = None if trunk is None else _Pixels(trunk.body, nodes, origin_xy)
+        self._hanging = torch.zeros_like(self._own.along)  # beyond the neck, which turns less
+        if trunk is not None:
+            neck = body.axis.still_px - body.axis.whole_px
+            self._hanging = smoothstep(2 * (self._own.along - body.axis.still_px) / neck)
 
     def at(self, height: int, width: int, origin_xy: tuple[int, int]) -> torch.Tensor:
         """(1, 7, height, width) of the colours where another texture lies in the photo."""
@@ -234,8 +240,9 @@ class Surface:
             behind: the turn is against the side away from the camera.
 
         Returns:
-            (1, 3, H, W) every `STEP` pixels: the shift from there to a place in the photo, (x, y),
-            and in [0, 1] how much of the side away from the camera is seen.
+            (1, 4, H, W) every `STEP` pixels: the shift from there to a place in the photo, (x, y),
+            and in [0, 1] how much of the side away from the camera is seen, and how much of the
+            layer stays: hair that hangs before a trunk is not seen from behind.
         """
         shift, cosine = self._own.turned(yaw, pitch)
         if self._trunk is not None:
@@ -246,7 +253,8 @@ class Surface:
         far = (abs(math.remainder(yaw, math.tau)) - _SMALL) / (_LARGE - _SMALL)
         last = _LAST[0] + (_LAST[1] - _LAST[0]) * min(1.0, max(0.0, far))
         other = smoothstep(0.5 - (cosine - last) / (2 * _SOFT))
-        return torch.cat([shift, (1 - other if behind else other)[None]])[None]
+        back = 1 - other if behind else other
+        return torch.cat([shift, back[None], 1 - self._hanging[None] * back])[None]
 
 
 def _share(axis: Axis, at: _Pixels) -> torch.Tensor:

@@ -187,7 +187,7 @@ def draw_turned_layer(
         flow: (h, w, 2).
         texture: (H, W, 5).
         colours: (H, W, 7) float32, `turning.Surface.colours`.
-        moved: (H / step, W / step, 3) float32, `turning.Surface.turned`.
+        moved: (H / step, W / step, 4) float32, `turning.Surface.turned`.
         step: pixels of the texture from one of its nodes to the next.
         positions: (2, G, G).
         corner_xy: of the box.
@@ -225,6 +225,7 @@ def draw_turned_layer(
             sx, sy = np.uintp(mx), np.uintp(my)
             at = bilinear_weights(mx - np.float32(sx), my - np.float32(sy))
             hidden = bilinear(moved, sy, sx, 2, at)
+            alpha *= bilinear(moved, sy, sx, 3, at)
             px = min(max(px + bilinear(moved, sy, sx, 0, at), zero), right)
             py = min(max(py + bilinear(moved, sy, sx, 1, at), zero), bottom)
             sx, sy = np.uintp(px), np.uintp(py)

@@ -344,6 +344,26 @@ def test_an_upper_arm_hides_no_hair(arm: str, hidden: bool) -> None:
     assert (cover.share[middle] > 0.5).all() == hidden
 
 
+def test_hair_over_an_arm_hides_no_trunk() -> None:
+    # bug: where a lock falls over an arm, a flap of shirt hangs out beside the trunk
+    source = draw(pose({"left_upper_arm": 5, "left_lower_arm": 5}))
+    joints = extend_joints(source.pose.xy[0].astype(float))
+    x, y = np.meshgrid(*(np.arange(n) for n in source.alpha.shape[::-1]))
+    work = Working.make(source.rgb, source.alpha, joints, PX, (0, 0, *x.shape[::-1]), 1.0)
+    shoulder, neck, hips = (joints[j] for j in (INDEX["left_shoulder"], NECK, MIDHIP))
+    armpit = neck[1] + 0.18 * (hips[1] - neck[1])
+    half = (shoulder[0] - neck[0]) * np.where(y < armpit, 0.7, 1.3)  # a wide top
+    trunk = (np.abs(x - neck[0]) < half) & (y > neck[1]) & (y < hips[1])
+    lock = (np.abs(x - shoulder[0]) < 0.07 * PX) & (y > neck[1]) & (y < armpit)
+    labels = np.where(trunk, NAMES.index("torso"), -1)
+    labels[lock] = NAMES.index("head")
+    cover = _cover("torso", NAMES.index("torso"), work, labels, trunk & False)
+    assert cover is not None
+    arm = work.distance["left_upper_arm"] < 0.6
+    inner = lock & arm & (y > neck[1] + 0.02 * PX) & (y < armpit - 0.02 * PX)
+    assert inner.sum() > 50 and cover.share[inner].mean() < 0.1
+
+
 def test_the_shadow_of_a_hand_is_no_colour_of_the_leg() -> None:
     # bug: when the hand has moved away, a dark patch stays on the shorts
     source = draw(pose({"left_upper_arm": 8, "left_lower_arm": 0}))

@@ -152,6 +152,27 @@ def test_the_neck_stays_with_the_trunk() -> None:
     assert white(seen[:, 45:])[0] == pytest.approx(MIDDLE, abs=1)
 
 
+def test_hair_that_hangs_before_a_trunk_is_not_seen_from_behind() -> None:
+    # bug: below the hair hangs a flap in the colour of the shirt, before the arm
+    axis = Axis(**(vars(UPRIGHT) | {"whole_px": -10.0, "still_px": 5.0}))
+    made = surface(texture(), axis, trunk=surface(texture()))
+    behind, before = (moved(made, 0.0, behind=side)[3, :, 20:-20] for side in (True, False))
+    assert behind[:34].min() > 0.99 and behind[46:].max() < 0.01
+    assert before.min() > 0.99
+    assert moved(surface(texture()), 0.0, behind=True)[3].min() > 0.99
+
+
+def test_hair_ends_where_the_collar_begins() -> None:
+    # bug: between the hair and a white shirt lies grey smoke
+    axis = Axis(**(vars(UPRIGHT) | {"whole_px": -10.0, "still_px": 10.0}))
+    hair = torch.zeros(1, 4, HEIGHT, WIDTH)
+    hair[:, 3] = 1.0
+    made = surface(texture(), axis, back=hair, trunk=surface(texture()))
+    line = made.colours[0, 4, :, MIDDLE - 20]
+    mixed = (line > 0.04) & (line < 0.36)
+    assert line[:25].max() < 0.01 and line[37:].min() > 0.38 and mixed.sum() < 7
+
+
 def test_a_leaning_layer_turns_about_its_own_axis() -> None:
     lying = Axis(centre_xy=np.array([MIDDLE, 30.0]), up_xy=np.array([1.0, 0.0]))
     front = texture(y=30)
