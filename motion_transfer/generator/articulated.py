@@ -73,6 +73,7 @@ _MIRROR = [*MIRROR, MIDHIP, NECK, HEAD, HAND_RIGHT, HAND_LEFT]
 DEPTH_HYSTERESIS_M = 0.07
 TORSO_DEPTH, SHOULDER_DEPTH = 0.71, 0.62  # of a trunk from the side, shares of its frontal width
 CHEST_BEFORE_M, SEAT_BEHIND_M = 0.02, 0.011  # the line from hips to neck, metres
+LOOSE = 0.78  # half the width of a sleeve, shares of a limb's radius with what may lie about it
 MUCH_HAIR, HAIR_GUIDED = 0.3, 0.3  # share of a back of a head that a photo shows; its colour
 _LEAST_TURN = np.radians(0.2)  # less is not drawn
 # How far the tracker's yaw, pitch and trunk's yaw are off at rest.
@@ -198,6 +199,8 @@ class ArticulatedGenerator:
     """
 
     margin_frames = 2
+    loose: list[str]
+    """Layers whose outline is not a body's: skirts, wide sleeves."""
 
     def __init__(
         self, source: Source, *, device: torch.device | str = "cpu", flow_smoothing: float = 0.5
@@ -212,6 +215,9 @@ class ArticulatedGenerator:
             n for n in ("left_upper_arm", "right_upper_arm") if _lies_over("head", n, self.layers)
         ]
         joints = extend_joints(np.nan_to_num(source.pose.xy[0]).astype(np.float64))
+        self.loose = [
+            n for n, layer in self.layers.items() if _is_loose(layer, joints, self._metre)
+        ]
         self._joints = torch.tensor(joints, dtype=torch.float32)
         self._front = 1.0 if find_facing(joints[None], self._metre)[0] >= 0 else -1.0
         self._textures = {n: _make_texture(layer, self.device) for n, layer in self.layers.items()}
@@ -566,6 +572,23 @@ def _widened(layer: Layer, other: Layer) -> Layer:
         layer, rgba=np.pad(layer.rgba, (*room, (0, 0))), visible=np.pad(layer.visible, room),
         box_xyxy=(left, y0, right, y1),
     )  # fmt: skip
+
+
+def _is_loose(layer: Layer, joints: np.ndarray, metre: float) -> bool:
+    """Whether a layer is a skirt, a wide sleeve or a robe about a shin: no outline of a body."""
+    if layer.name not in LIMBS or layer.name.endswith("thigh"):
+        return layer.name == "skirt"
+    start, end = (joints[j] for j in LIMBS[layer.name].main)
+    length = float(np.linalg.norm(end - start))
+    if length < 8:
+        return False
+    height, width = layer.visible.shape
+    corner = np.array(layer.box_xyxy[:2]) - start
+    x, y = np.arange(width) + corner[0], np.arange(height)[:, None] + corner[1]
+    along = (x * (end - start)[0] + y * (end - start)[1]) / length**2
+    middle = (np.abs(along - 0.5) < 0.3) & (layer.rgba[..., 3] > 0.5)
+    half = middle.sum() / (0.6 * length) / 2
+    return bool(half > LOOSE * LIMBS[layer.name].radius_m * metre)
 
 
 def _lies_over(near: str, far: str, layers: dict[str, Layer]) -> bool:

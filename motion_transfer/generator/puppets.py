@@ -38,12 +38,12 @@ class PuppetPlan(NamedTuple):
 
     whole: the puppets' plans, one for each photo.
     kept: the same with `KEPT` alone.
-    skirt, head: the same with the skirt alone, and with the head.
+    loose, head: the same with skirts and wide sleeves alone, and with the head.
     """
 
     whole: list[articulated.Plan]
     kept: list[articulated.Plan]
-    skirt: list[articulated.Plan]
+    loose: list[articulated.Plan]
     head: list[articulated.Plan]
 
     def facing(self, frame: int) -> float:
@@ -82,8 +82,9 @@ class Puppets:
         found = [p.plan(targets, wanted, s) for p, s in zip(self._each, before, strict=True)]
         whole = [plan for plan, _ in found]
         kept = [plan.only(NAMES[k] for k in KEPT) for plan in whole]
-        skirt, head = ([plan.only([name]) for plan in whole] for name in ("skirt", "head"))
-        return PuppetPlan(whole, kept, skirt, head), [after for _, after in found]
+        loose = [p.only(puppet.loose) for p, puppet in zip(whole, self._each, strict=True)]
+        head = [plan.only(["head"]) for plan in whole]
+        return PuppetPlan(whole, kept, loose, head), [after for _, after in found]
 
     def draw(self, plan: PuppetPlan, frame: int, *, with_flow: bool = False) -> Rendition | None:
         """The person. Flow and visibility are those of the first photo's puppet."""
@@ -93,9 +94,9 @@ class Puppets:
         """`KEPT` alone, over nothing."""
         return self._draw(plan.kept, frame, False)
 
-    def draw_skirt(self, plan: PuppetPlan, frame: int) -> Rendition | None:
-        """The skirt alone, over nothing; None where there is none."""
-        return self._draw(plan.skirt, frame, False)
+    def draw_loose(self, plan: PuppetPlan, frame: int) -> Rendition | None:
+        """Skirt and wide sleeves alone, over nothing; None where there are none."""
+        return self._draw(plan.loose, frame, False)
 
     def draw_head(self, plan: PuppetPlan, frame: int) -> Rendition | None:
         """The head alone, with its hair; None where there is none."""

@@ -1,8 +1,9 @@
 """The generator by default: the articulated warp, corrected by RefinementNet.
 
 The network looks at the drawing in a canonical crop; what it finds is applied at the frame's
-resolution, and where its gate stays open every pixel of the drawing is kept. Faces, hair and skirts
-are not given to it: what it changed in a face made the person less like the photo.
+resolution, and where its gate stays open every pixel of the drawing is kept. Faces and hair are
+not given to it: what it changed in a face made the person less like the photo. It cuts nothing off
+skirts and wide sleeves: the people that it learns from wear what is close to the body.
 
 Axes: T frames of a block, C channels, h w pixels of a box in the frame, H W pixels of a window in
 the crop.
@@ -36,7 +37,12 @@ from motion_transfer.generator.paste import Place, to_frame
 from motion_transfer.generator.pose_maps import draw_pose
 from motion_transfer.generator.pretrained import Pretrained
 from motion_transfer.generator.puppets import Box, PuppetPlan, Puppets, place_map
-from motion_transfer.generator.refinement_net import GROWS_PX, RefinementNet, apply_refinement
+from motion_transfer.generator.refinement_net import (
+    GROWS_PX,
+    Refinement,
+    RefinementNet,
+    apply_refinement,
+)
 from motion_transfer.generator.warp import bilinear, bilinear_weights, sample
 from motion_transfer.pose.track import PoseTrack
 
@@ -45,6 +51,8 @@ MARGIN_PX = GROWS_PX + 1
 CHIN_TORSOS = (-0.2, 0.1)
 """From the face's middle to where hair begins to be held, and on to where it is; lengths of the
 torso."""
+LOOSE_PX = 2  # what is so near to it counts as loose
+_CUT = 0.3  # of alpha; where so much was to go, what was found for a colour means nothing
 _LEAST = 1e-3  # alpha
 _GRID_PX = 16  # windows start at multiples of it, so that the network's grid does not jump
 
@@ -116,7 +124,7 @@ class RefinedGenerator:
                 self._network,
                 drawn if with_flow else drawn._replace(flow=None),
                 shown,
-                self._puppets.draw_skirt(plan.puppets, frame),
+                self._puppets.draw_loose(plan.puppets, frame),
                 self._puppets.draw_head(plan.puppets, frame),
                 pose=pose_at(plan.framing.poses, at), torso_px=plan.framing.torso_px[at],
                 crop=plan.framing.crop(int(at)), crop_hw=self.crop_hw, size_hw=plan.size_hw,
@@ -127,7 +135,7 @@ def refine(
     network: RefinementNet,
     drawn: Rendition,
     shown: torch.Tensor,
-    skirt: Rendition | None,
+    loose: Rendition | None,
     head: Rendition | None,
     *,
     pose: Pose,
@@ -142,7 +150,7 @@ def refine(
         network: trained.
         drawn: the frame.
         shown: (1, h, w) in [0, 1], how much of it a photo shows.
-        skirt: the skirt alone, if the person wears one.
+        loose: skirt and wide sleeves alone, if the person wears any.
         head: the head alone, with its hair, if the photo shows it.
         pose: (1,) the frame's, in crop pixels.
         torso_px: (1,) see `pose_maps.draw_pose`.
@@ -153,17 +161,15 @@ def refine(
     scale = float(crop.scale[0])
     box = _grown(drawn.box_xyxy, MARGIN_PX / scale, size_hw)
     (left, top), window_hw = _window(box, crop, crop_hw)
-    kept = [] if skirt is None else [skirt]
-    if head is not None:
-        kept.append(_hair(head, pose, torso_px, crop, crop_hw))
+    hair = None if head is None else _hair(head, pose, torso_px, crop, crop_hw)
     planes = _shrink(
-        _planes(drawn, shown, kept), drawn.box_xyxy, crop, crop_hw, (left, top), window_hw
+        _planes(drawn, shown, hair, loose), drawn.box_xyxy, crop, crop_hw, (left, top), window_hw
     )
     shift = planes.new_tensor([left, top])
     pose = Pose(pose.xy - shift, pose.depth, pose.known)
     maps = draw_pose(pose, full_hw=window_hw, torso_px=torso_px).maps
-    held = torch.maximum(planes[:, 5:], head_disc(pose, torso_px, window_hw))
-    found = network(planes[:, :5], maps, held)
+    held = torch.maximum(planes[:, 5:6], head_disc(pose, torso_px, window_hw))
+    found = _keep_loose(network(planes[:, :5], maps, held), planes[:, 6:7])
     start = [
         (edge - float(centre)) * scale + (length - 1) / 2 - offset
         for edge, centre, length, offset in zip(
@@ -197,19 +203,28 @@ def _hair(
     return head._replace(rgba=head.rgba * share)
 
 
-def _planes(drawn: Rendition, shown: torch.Tensor, kept: Sequence[Rendition]) -> torch.Tensor:
-    """(2, 3, h, w) in the drawing's box: red, green, blue; alpha, visible, held.
+def _keep_loose(found: Refinement, loose: torch.Tensor) -> Refinement:
+    """Nothing of what is loose (1, 1, H, W) is cut off; what was to be keeps its own colour."""
+    size = 2 * LOOSE_PX + 1
+    lost = functional.max_pool2d(loose, size, 1, LOOSE_PX) * found.step.clamp_max(0)
+    gate = torch.lerp(found.gate, torch.ones_like(lost), (-lost / _CUT).clamp_max(1))
+    return found._replace(step=found.step - lost, gate=gate)
 
-    Channels last in memory, and three of them, as OpenCV wants them.
+
+def _planes(
+    drawn: Rendition, shown: torch.Tensor, held: Rendition | None, loose: Rendition | None
+) -> torch.Tensor:
+    """(2, 4, h, w) in the drawing's box: red, green, blue, alpha; visible, held, loose, nothing.
+
+    Channels last in memory, and four of them at most, as OpenCV wants them.
     """
     height, width = drawn.rgba.shape[1:]
-    planes = drawn.rgba.new_zeros(2, height, width, 3).permute(0, 3, 1, 2)
-    planes[0] = drawn.rgba[:3]
-    planes[1, 0] = drawn.rgba[3]
-    torch.mul(shown[0], drawn.rgba[3], out=planes[1, 1])
-    for part in kept:
-        alpha = place_map(part.rgba[3], part, drawn.box_xyxy)
-        torch.maximum(planes[1, 2], alpha, out=planes[1, 2])
+    planes = drawn.rgba.new_zeros(2, height, width, 4).permute(0, 3, 1, 2)
+    planes[0] = drawn.rgba
+    torch.mul(shown[0], drawn.rgba[3], out=planes[1, 0])
+    for plane, part in ((1, held), (2, loose)):
+        if part is not None:
+            planes[1, plane] = place_map(part.rgba[3], part, drawn.box_xyxy)
     return planes
 
 
@@ -335,11 +350,11 @@ def _shrink(
     start_xy: tuple[int, int],
     window_hw: tuple[int, int],
 ) -> torch.Tensor:
-    """(1, 6, H, W) the window of maps (2, 3, h, w) in a box; averaged where it is scaled down."""
+    """(1, 8, H, W) the window of maps (2, 4, h, w) in a box; averaged where it is scaled down."""
     zoom = min(1.0, float(crop.scale[0]))
     height, width = maps.shape[-2:]
     small_hw = (max(1, round(height * zoom)), max(1, round(width * zoom)))
-    small = _resize(maps, small_hw).reshape(1, 6, *small_hw)
+    small = _resize(maps, small_hw).reshape(1, -1, *small_hw)
     # what the window shows, in pixels of the frame, of the box, of what it was scaled down to
     middle = maps.new_tensor([(n - 1) / 2 for n in crop_hw[::-1]])
     inside = maps.new_tensor(start_xy) + maps.new_tensor([(n - 1) / 2 for n in window_hw[::-1]])
@@ -352,7 +367,7 @@ def _shrink(
 
 
 def _resize(maps: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
-    """(2, 3, H, W) of maps (2, 3, h, w), averaged over the area of each pixel."""
+    """(2, 4, H, W) of maps (2, 4, h, w), averaged over the area of each pixel."""
     if maps.device.type == "cuda":
         return _resize_cuda(maps, size_hw)
     resized = [

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from puppet import A_POSE, COLOURS, PX, SIZE_HW, draw, pose, poses, raised
+from puppet import A_POSE, COLOURS, PX, RADII, SIZE_HW, draw, pose, poses, raised
 from skeletons import HEAD_JOINTS, metres
 
 from motion_transfer.generator import articulated
@@ -295,6 +295,16 @@ def test_a_head_that_is_bent_forward_hangs_before_the_chest(photo_turn, turn, sh
     chin = frame[y : y + round(0.1 * PX), x - 4 : x + 5, :3]
     is_head = np.abs(chin - COLOURS["head"]).max(-1) < 40
     assert (is_head.mean() > 0.95) == shown
+
+
+def test_skirts_and_wide_sleeves_are_loose(monkeypatch) -> None:
+    for limb in ("upper_arm", "lower_arm", "shin"):
+        monkeypatch.setitem(RADII, limb, 0.6 * RADII[limb])
+    assert ArticulatedGenerator(draw(pose())).loose == []
+    assert ArticulatedGenerator(draw(pose(), skirt=True)).loose == ["skirt"]
+    monkeypatch.setitem(RADII, "lower_arm", 0.06)
+    sleeves = ArticulatedGenerator(draw(pose())).loose
+    assert sorted(sleeves) == ["left_lower_arm", "right_lower_arm"]
 
 
 def test_a_skirt_is_not_split_by_striding_legs() -> None:
