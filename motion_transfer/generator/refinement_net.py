@@ -5,8 +5,8 @@ joints, rags, holes, halos, stretched texture. It draws nothing anew: where its 
 drawing is kept, at whatever resolution that has. A second stage that corrects the first one's
 picture is from Ma et al., "Pose Guided Person Image Generation" (NeurIPS 2017).
 
-What hangs from the hips is left as it is (`held`): the rendered people that it learns from have
-skirts that are stuck to the legs.
+Nothing changes in what is `held`: faces and hair, and in training skirts too, since those of the
+rendered people that it learns from are stuck to the legs.
 
 Axes: B batch, H W pixels of the crop, multiples of 16.
 """
