@@ -74,7 +74,8 @@ DEPTH_HYSTERESIS_M = 0.07
 TORSO_DEPTH, SHOULDER_DEPTH = 0.71, 0.62  # of a trunk from the side, shares of its frontal width
 CHEST_BEFORE_M, SEAT_BEHIND_M = 0.02, 0.011  # the line from hips to neck, metres
 LOOSE = 0.78  # half the width of a sleeve, shares of a limb's radius with what may lie about it
-MUCH_HAIR, HAIR_GUIDED = 0.3, 0.3  # share of a back of a head that a photo shows; its colour
+MUCH_HAIR = 0.3  # share of the back of a head that the photo shows
+HAIR_GUIDED = 0.3  # see `exemplar.GUIDED`: what is guessed of hair is less sure than of cloth
 _LEAST_TURN = np.radians(0.2)  # less is not drawn
 # How far the tracker's yaw, pitch and trunk's yaw are off at rest.
 _BODY_NOISE, _HEAD_NOISE = np.radians([10, 1, 10]), np.radians([5, 1, 10])

@@ -3,7 +3,9 @@
 Each 7 x 7 neighbourhood of what is hidden is to look like one that is shown, from coarse to fine
 (Wexler et al., "Space-Time Completion of Video", TPAMI 2007); which one is found by PatchMatch
 (Barnes et al., SIGGRAPH 2009). A smooth guess says what colour to expect, and pieces are rather
-taken from beside a pixel than from along the body, where another garment may be.
+taken from beside a pixel than from along the body, where another garment may be. Holes in backdrops
+are filled by the same idea in `person.patchfill`, which knows neither a guess nor anything that is
+neither known nor wanted, and takes longer.
 
 Axes: h w working pixels, H W pixels of a picture; N pixels whose neighbourhoods are looked for.
 """
