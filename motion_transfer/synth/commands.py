@@ -7,7 +7,6 @@ import multiprocessing
 import time
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image
 
@@ -17,6 +16,7 @@ from motion_transfer.synth.sample import render_scene
 from motion_transfer.synth.scene import SceneSettings, SceneStream
 from motion_transfer.synth.shards import write_shard
 from motion_transfer.synth.sheet import contact_sheet, sample_row
+from motion_transfer.threads import use_one_thread
 
 
 def sheet(
@@ -89,7 +89,8 @@ def shards(
         for job in jobs:
             _run_shard_job(job)
     else:
-        with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        context = multiprocessing.get_context("spawn")
+        with context.Pool(workers, initializer=use_one_thread) as pool:
             for _ in pool.imap_unordered(_run_shard_job, jobs):
                 pass
     print(f"{num} samples in {len(list(output.glob('*.npz')))} shards -> {output}")
@@ -109,7 +110,6 @@ class _ShardJob:
 
 
 def _run_shard_job(job: _ShardJob) -> None:
-    cv2.setNumThreads(1)
     stream = SceneStream(Assets(job.assets), split=job.split, seed=job.seed, settings=job.settings)
     indices = range(job.first, job.first + job.count)
     write_shard(job.path, [render_scene(stream.scene(index)) for index in indices])
@@ -150,7 +150,7 @@ def bench(
         seed: of the stream.
     """
     context = multiprocessing.get_context("spawn")
-    with context.Pool(workers) as pool:
+    with context.Pool(workers, initializer=use_one_thread) as pool:
         jobs = [(assets, size, num, seed + k) for k in range(workers)]
         results = pool.starmap(_time_pairs, jobs, chunksize=1)
     wall = float(np.mean([r[0] for r in results]))
@@ -168,7 +168,6 @@ def bench(
 
 def _time_pairs(assets: Path, size: tuple[int, int], num: int, seed: int) -> tuple[float, float]:
     """Seconds of wall and processor time for `num` pairs."""
-    cv2.setNumThreads(1)
     stream = SceneStream(Assets(assets), seed=seed, settings=SceneSettings(size_hw=size))
     group = stream.settings.group
     for index in range(0, 12 * group, group):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
@@ -17,6 +16,7 @@ from motion_transfer.synth.sample import Sample, render_scene
 from motion_transfer.synth.scene import SceneSettings, SceneStream
 from motion_transfer.synth.shards import list_shards, read_shard
 from motion_transfer.synth.tracking import TrackerNoise
+from motion_transfer.threads import use_one_thread
 
 Tensors = dict[str, torch.Tensor]
 
@@ -98,7 +98,7 @@ class RenderedPairs(IterableDataset[Tensors]):
         lane = self.rank * workers + (worker.id if worker else 0)
         lanes = self.world_size * workers
         if worker:
-            cv2.setNumThreads(1)
+            use_one_thread()
         stream = SceneStream(
             Assets(self.assets), split=self.split, seed=self.seed, settings=self.settings,
             wardrobe=self.wardrobe,

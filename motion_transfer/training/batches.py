@@ -71,7 +71,7 @@ def make_pair(
     frame: int = 0,
     backward: bool = False,
     flip: bool = False,
-    exact: bool = False,
+    noise: float | torch.Tensor = 1.0,
     size_hw: tuple[int, int] = CROP_HW,
     source_crop: Crop | None = None,
 ) -> Pair:
@@ -82,7 +82,8 @@ def make_pair(
         frame: which target view.
         backward: exchange source and target.
         flip: mirror the pictures.
-        exact: the rig's own key points, not the tracker's.
+        noise: in [0, 1], or (B,) of it: share of the tracker's errors in the key points; with 0
+            all of them are known.
         size_hw: of the crops.
         source_crop: of the source's view; None: fitted to its pose.
     """
@@ -90,7 +91,7 @@ def make_pair(
     picture_hw = (samples["rgb"].shape[-2], samples["rgb"].shape[-1])
     flow = samples["flow_back" if backward else "flow"][:, frame]
     visible = samples["visible_back" if backward else "visible"][:, frame]
-    poses = [_pose(samples, view, exact=exact) for view in (first, second)]
+    poses = [_pose(samples, view, noise) for view in (first, second)]
     if flip:
         poses = [mirror_pose(p, picture_hw[1]) for p in poses]
         flow = flow.flip(-1) * flow.new_tensor([-1.0, 1.0])[:, None, None]
@@ -158,13 +159,13 @@ def _crop_flow(
     return place - pixel_grid(*size_hw, device=flow.device)
 
 
-def _pose(samples: dict[str, torch.Tensor], view: int, *, exact: bool) -> Pose:
+def _pose(samples: dict[str, torch.Tensor], view: int, noise: float | torch.Tensor) -> Pose:
     """A view's joints in picture pixels, from the same 33 points as a tracker gives."""
-    if exact:
-        points = samples["keypoints"][:, view]
-        points = torch.cat([points, torch.ones_like(points[..., :1])], -1)
-    else:
-        points = samples["tracked"][:, view]
+    truth, tracked = samples["keypoints"][:, view], samples["tracked"][:, view]
+    share = torch.as_tensor(noise, device=truth.device).expand(len(truth))[:, None, None]
+    confidence = torch.where(share > 0, tracked[..., 3:], 1.0)
+    error = torch.nan_to_num(tracked[..., :3] - truth)
+    points = torch.cat([truth + share * error, confidence], -1)
     rows = [points[:, [KEYPOINTS.index(n) for n in names]] for names in BLAZEPOSE_SOURCES]
     mixed = torch.stack([torch.cat([r[..., :3].mean(1), r[..., 3].amin(1)[:, None]], -1)
                          for r in rows], 1)  # fmt: skip

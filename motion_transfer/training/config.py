@@ -41,6 +41,9 @@ class DataConfig:
     modality_drop: float = 0.15  # probability that key points, limbs, depth or parts are absent
     part_maps: float = 0.3  # probability of a real ten-part map in place of one from joints
     exact: float = 0.1  # probability of a batch with the rig's own key points
+    noise: float = 1.0  # share of the tracker's errors otherwise; below 1: up to so much
+    recoloured: float = 0.0  # probability that a rendered person has other colours
+    resident: bool = False  # shards or drawings stay on the device, all of them
     reshaped: float = 0.0  # probability that a person is swollen and shrunk; stage refinement
     torn: float = 0.0  # probability that a drawing's outline gets rags; stage refinement
 
@@ -127,8 +130,8 @@ class TrainConfig:
     output: str = "out/training"  # the run folder is made in it
     stage: Stage = "flow"
     init: str | None = None  # run folder, checkpoint or exported file to start from
-    steps: int = 20_000
-    minutes: float | None = None  # stop after so long, with a checkpoint; `steps` is the schedule
+    steps: int | None = 20_000  # null: as many as fit in `minutes`, which the rate then follows
+    minutes: float | None = None  # stop after so long, with a checkpoint
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["bf16", "fp32"] = "bf16"
@@ -162,8 +165,12 @@ class TrainConfig:
             self._check_pictures()
         if any(n % 16 or n < 16 for n in self.size):
             raise InputError(f"size must be multiples of 16, got {self.size}")
-        if self.steps < 1 or self.data.batch_size < 1:
+        if (self.steps is not None and self.steps < 1) or self.data.batch_size < 1:
             raise InputError("steps and data.batch_size must be at least 1")
+        if self.steps is None and self.minutes is None:
+            raise InputError("steps may be null only with minutes, got neither; --set minutes=30")
+        if self.data.resident and not (self.data.shards or self.data.drawings):
+            raise InputError(f"data.resident is for shards and drawings, got data.{sources[0]}")
         for name in self.loss.of_two_frames:
             if self.data.assets and self.data.frames < 2:
                 raise InputError(f"loss.{name} needs data.frames of at least 2, got 1")

@@ -6,6 +6,7 @@ Rendered batches go on with the scenes that follow; what a replay buffer held is
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -119,6 +120,8 @@ def batches(
             samples.counts, seed=config.seed, start=start * config.data.batch_size * world_size,
             rank=rank, world_size=world_size,
         )  # fmt: skip
+        if config.data.resident:
+            yield from _resident(samples, order, batch_size=config.data.batch_size, device=device)
         loader = DataLoader(
             samples, batch_size=config.data.batch_size, sampler=order,
             num_workers=config.data.workers, pin_memory=device.type == "cuda",
@@ -130,6 +133,32 @@ def batches(
             yield _to(batch, device)
     else:
         yield from _rendered(config, start=start, rank=rank, world_size=world_size, device=device)
+
+
+def _resident(
+    samples: SampleFiles | PicturePairs,
+    order: ShardOrder,
+    *,
+    batch_size: int,
+    device: torch.device,
+) -> Iterator[Tensors]:
+    """The batches that a loader would give, of samples that are all on the device already."""
+    assert isinstance(samples, SampleFiles)
+    held: Tensors = {}
+    first = 0
+    for path in samples.paths:  # file by file, or memory would hold everything twice
+        found = samples.read(path)
+        for name in found[0]:
+            stacked = torch.stack([s[name] for s in found])
+            if name not in held:
+                held[name] = stacked.new_empty((len(samples), *stacked.shape[1:]), device=device)
+            held[name][first : first + len(found)] = stacked.to(device)
+        first += len(found)
+    numbers = iter(order)
+    while True:
+        index = torch.tensor(list(itertools.islice(numbers, batch_size)), device=device)
+        batch = {name: tensor[index] for name, tensor in held.items()}
+        yield {n: t.float() if t.dtype == torch.float16 else t for n, t in batch.items()}
 
 
 def _rendered(

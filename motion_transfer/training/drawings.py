@@ -15,7 +15,6 @@ import multiprocessing
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 
@@ -26,6 +25,7 @@ from motion_transfer.generator.puppets import place_map
 from motion_transfer.person.foreground import estimate_foreground
 from motion_transfer.synth.sample import Sample
 from motion_transfer.synth.shards import list_shards, read_shard, write_arrays
+from motion_transfer.threads import use_one_thread
 from motion_transfer.training.sample_files import SampleFiles, Tensors
 
 PLANES = ("red", "green", "blue", "alpha", "visible", "skirt")
@@ -87,7 +87,7 @@ def drawings(
             _draw_shard(*job)
     else:
         context = multiprocessing.get_context("spawn")
-        with context.Pool(workers, initializer=_use_one_thread) as pool:
+        with context.Pool(workers, initializer=use_one_thread) as pool:
             pool.starmap(_draw_shard, jobs, chunksize=1)
     print(f"{sum(DrawnFrames(output).counts)} drawings -> {output}")
 
@@ -133,11 +133,6 @@ def _planes(puppet: ArticulatedGenerator, plan: Plan, frame: int) -> np.ndarray:
     if skirt is not None:
         maps[5] = place_map(skirt.rgba[3], skirt, (0, 0, width, height))
     return (maps.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
-
-
-def _use_one_thread() -> None:
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
 
 
 def _draw_shard(source: Path, path: Path, noise: float, seed: int) -> None:

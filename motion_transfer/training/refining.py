@@ -31,6 +31,7 @@ from motion_transfer.generator.pose_maps import draw_pose
 from motion_transfer.generator.refinement_net import Refinement, apply_refinement
 from motion_transfer.generator.warp import sample
 from motion_transfer.training import losses
+from motion_transfer.training.colours import draw_colours, recolour
 from motion_transfer.training.objectives import Features
 from motion_transfer.training.rags import tear_rims
 from motion_transfer.training.shapes import Bulges, draw_bulges, reshape_pose, reshape_positions
@@ -43,7 +44,6 @@ REGION_PX = 4
 HAZE_PX = 7
 """How far outlines may lie apart and yet be compared in how soft they are."""
 _MOVED_PX, _SCALED, _TURNED, _JITTER_PX = 4.0, 0.03, 0.1, 0.5  # the second view; its key points
-_SWAPPED, _NEGATIVE = 0.3, 0.2  # probabilities of other colours
 
 
 class Drawn(NamedTuple):
@@ -168,11 +168,11 @@ def cut_drawings(
     if generator is not None:
         looks = [
             torch.rand(len(joints), 3, 1, 1, generator=generator).to(rgb.device),
-            *_recolouring(len(joints), generator, rgb.device),
+            *draw_colours(len(joints), generator, rgb.device),
         ]
         backdrop, matrix, offset = looks if again is None else map(_doubled, looks)
-        own = _recolour(drawn[:, :3], drawn[:, 3:4], matrix, offset)
-        drawn, rgb = torch.cat([own, drawn[:, 3:]], 1), _recolour(rgb, alpha, matrix, offset)
+        own = recolour(drawn[:, :3], drawn[:, 3:4], matrix, offset)
+        drawn, rgb = torch.cat([own, drawn[:, 3:]], 1), recolour(rgb, alpha, matrix, offset)
     pose = crop_pose(pose, crop, size_hw)
     held = torch.maximum(held, head_disc(pose, body_size(pose), size_hw))
     if generator is not None and again is not None:
@@ -223,29 +223,6 @@ def _same_exposure(rgb: torch.Tensor, alpha: torch.Tensor, drawn: torch.Tensor) 
     means = [(x * both).sum((2, 3), keepdim=True) for x in (drawn[:, :3], rgb)]
     gain = (means[0] / means[1].clamp_min(1e-3)).clamp(0.5, 2.0)
     return torch.minimum(rgb * torch.where(means[1] > 1, gain, 1.0), alpha)
-
-
-def _recolouring(
-    batch: int, generator: torch.Generator, device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Matrix (B, 3, 3) and offset (B, 3, 1, 1): nobody's shirt or skin has a colour to rely on."""
-    chance = torch.rand(batch, 2, generator=generator)
-    order = torch.rand(batch, 3, generator=generator).argsort(1)
-    order = torch.where(chance[:, :1] < _SWAPPED, order, torch.arange(3))
-    gain = 0.7 + 0.6 * torch.rand(batch, 3, 1, generator=generator)
-    chroma = 0.5 + 0.8 * torch.rand(batch, 1, 1, generator=generator)
-    matrix = gain * torch.eye(3)[order]
-    matrix = (chroma * torch.eye(3) + (1 - chroma) / 3) @ matrix
-    negative = (chance[:, 1] < _NEGATIVE)[:, None, None]
-    matrix = torch.where(negative, -matrix, matrix)
-    return matrix.to(device), negative.float().expand(-1, 3, -1)[..., None].to(device)
-
-
-def _recolour(
-    rgb: torch.Tensor, alpha: torch.Tensor, matrix: torch.Tensor, offset: torch.Tensor
-) -> torch.Tensor:
-    found = torch.einsum("bij,bjhw->bihw", matrix, rgb) + offset * alpha
-    return torch.minimum(found.clamp_min(0), alpha)
 
 
 def refinement_terms(

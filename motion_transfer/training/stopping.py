@@ -24,11 +24,16 @@ class Stopping:
     Args:
         minutes: after which to stop; None: never.
         device: of the processes' common decision.
+
+    Attributes:
+        share: of the minutes that is over, in [0, 1], as `is_due` found it.
     """
 
     def __init__(self, minutes: float | None, device: torch.device) -> None:
         self.asked = False
-        self._end = None if minutes is None else time.monotonic() + 60 * minutes
+        self.share = 0.0
+        self._began = time.monotonic()
+        self._seconds = None if minutes is None else 60 * minutes
         self._device = device
         self._before: dict[signal.Signals, Any] = {}
 
@@ -47,13 +52,15 @@ class Stopping:
 
     def is_due(self) -> bool:
         """Whether any process wants to stop: if only one did, the others would wait for it."""
-        late = self._end is not None and time.monotonic() > self._end
-        if not distributed.is_initialized():
-            return self.asked or late
-        votes = torch.tensor([float(self.asked), float(late)], device=self._device)
-        distributed.all_reduce(votes, op=distributed.ReduceOp.MAX)
-        self.asked = bool(votes[0])
-        return bool(votes.any())
+        share = 0.0
+        if self._seconds is not None:
+            share = min(1.0, (time.monotonic() - self._began) / self._seconds)
+        if distributed.is_initialized():
+            votes = torch.tensor([float(self.asked), share], device=self._device)
+            distributed.all_reduce(votes, op=distributed.ReduceOp.MAX)
+            self.asked, share = bool(votes[0]), float(votes[1])
+        self.share = share
+        return self.asked or share >= 1
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         del number, frame

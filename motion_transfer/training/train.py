@@ -43,6 +43,7 @@ from motion_transfer.training.checkpoints import (
     load_state,
     save_checkpoint,
 )
+from motion_transfer.training.colours import other_colours
 from motion_transfer.training.config import TrainConfig, as_tree
 from motion_transfer.training.data import Tensors, batches, held_out_batches
 from motion_transfer.training.discriminators import ClipDiscriminator, MultiScaleDiscriminator
@@ -121,13 +122,16 @@ def train(config: TrainConfig, *, features: Features | None = None) -> Path:
         stream = batches(config, start=step, rank=rank, world_size=world_size, device=device)
         stopping = stack.enter_context(Stopping(config.minutes, device))
         started, first, bad = time.monotonic(), step, 0
-        noted: dict[str, float] = {}
+        noted: dict[str, torch.Tensor] = {}  # on the device: to read it each step would wait for it
+        noted_steps = 0
         shown: list[tuple[Any, Any]] = []
 
-        while step < config.steps and not stopping.is_due():
+        last = math.inf if config.steps is None else config.steps
+        while step < last and not stopping.is_due():
+            rate = schedule(step, config, share=stopping.share)
             generator = torch.Generator().manual_seed((config.seed * 1_000_003 + step) * 64 + rank)
             samples = next(stream)
-            optimizer.param_groups[0]["lr"] = config.optim.rate * schedule(step, config)
+            optimizer.param_groups[0]["lr"] = config.optim.rate * rate
             shown, terms = _look(parallel, stage, samples, config, generator, features)
             if critic is not None:
                 terms.update(critic.judge(shown, config))
@@ -147,24 +151,26 @@ def train(config: TrainConfig, *, features: Features | None = None) -> Path:
                 optimizer.step()
                 ema.update(networks, step)
                 if critic is not None:
-                    critic.learn(shown, config, step)
+                    critic.learn(shown, rate=config.optim.discriminator_rate * rate)
             step += 1
 
-            for name, value in {**terms, "total": total, "gradient": norm}.items():
-                noted[name] = noted.get(name, 0.0) + float(value.detach())
-            noted["skipped"] = noted.get("skipped", 0.0) + (not finite)
-            noted["steps"] = noted.get("steps", 0.0) + 1
-            if rank == 0 and (step % config.log_every == 0 or step == config.steps):
+            skipped = torch.tensor(float(not finite))
+            now = {**terms, "total": total, "gradient": norm, "skipped": skipped}
+            for name, value in now.items():
+                noted[name] = noted.get(name, 0.0) + value.detach()
+            noted_steps += 1
+            if rank == 0 and (step % config.log_every == 0 or step == last):
                 seconds = time.monotonic() - started
-                entry = {n: v / noted["steps"] for n, v in noted.items() if n != "steps"}
+                entry = {n: float(v) / noted_steps for n, v in noted.items()}
                 entry["samples_per_second"] = (
                     (step - first) * config.data.batch_size * world_size / seconds
                 )
                 _note(folder, writer, step, entry)
                 noted.clear()
+                noted_steps = 0
             if rank == 0 and config.data.held_out and step % config.held_out_every == 0:
                 _hold_out(folder, writer, step, config, stage, ema, device)
-            if rank == 0 and step % config.checkpoint_every == 0 and step < config.steps:
+            if rank == 0 and step % config.checkpoint_every == 0 and step < last:
                 _save(folder, config, step, stage, optimizer, ema, critic)
                 _write_sheet(folder / "sheets" / f"{step:07d}.png", *shown[0])
                 write_page(folder)
@@ -296,11 +302,18 @@ def load_features(config: TrainConfig, device: torch.device) -> Features | None:
     return features
 
 
-def schedule(step: int, config: TrainConfig) -> float:
-    """Learning rate relative to `optim.rate`: linear warm-up, then a cosine."""
+def schedule(step: int, config: TrainConfig, *, share: float = 0.0) -> float:
+    """Learning rate relative to `optim.rate`: linear warm-up, then a cosine.
+
+    Args:
+        step: number of steps done.
+        config: the run.
+        share: of its minutes that is over, in [0, 1]; what the cosine follows without `steps`.
+    """
     optim = config.optim
     warm = min(1.0, (step + 1) / max(optim.warm_up, 1))
-    share = min(1.0, step / config.steps)
+    if config.steps is not None:
+        share = min(1.0, step / config.steps)
     cosine = optim.final_rate + (1 - optim.final_rate) * 0.5 * (1 + math.cos(math.pi * share))
     return warm * cosine
 
@@ -352,26 +365,32 @@ def _draw_pairs(
 ) -> tuple[Pair, Pair | None, tuple[torch.Tensor, torch.Tensor] | None]:
     """A pair in a random direction; for terms of two frames also the next target and the motion."""
     chance = torch.rand(4, generator=generator).tolist()
-    size_hw = config.size
-    exact, flip = chance[0] < config.data.exact, chance[1] < 0.5
-    if config.data.pictures:
+    size_hw, data = config.size, config.data
+    flip = chance[1] < 0.5
+    if data.pictures:
         return make_picture_pair(samples, flip=flip, size_hw=size_hw), None, None
+    noise = torch.ones(len(samples["rgb"]))
+    if data.noise < 1:
+        noise = data.noise * torch.rand(noise.shape, generator=generator)
+    noise = noise.to(samples["tracked"]) * (chance[0] >= data.exact)
+    if data.recoloured > 0:
+        samples = {**samples, "rgb": other_colours(samples["rgb"], data.recoloured, generator)}
     frames = samples["flow"].shape[1]
     two_frames = config.loss.of_two_frames
     if not two_frames:
         frame = min(int(chance[2] * frames), frames - 1)
         pair = make_pair(samples, frame=frame, backward=chance[3] < 0.5, flip=flip,
-                         exact=exact, size_hw=size_hw)  # fmt: skip
+                         noise=noise, size_hw=size_hw)  # fmt: skip
         return pair, None, None
     if frames < 2:
         raise InputError(f"loss.{two_frames[0]} needs samples of at least 2 target views, got 1")
     frame = min(int(chance[2] * (frames - 1)), frames - 2)
     pair, later = (
-        make_pair(samples, frame=frame + k, flip=flip, exact=exact, size_hw=size_hw)
+        make_pair(samples, frame=frame + k, flip=flip, noise=noise, size_hw=size_hw)
         for k in range(2)
     )
     back = make_pair(
-        samples, frame=frame + 1, backward=True, flip=flip, exact=exact, size_hw=size_hw
+        samples, frame=frame + 1, backward=True, flip=flip, noise=noise, size_hw=size_hw
     )
     return pair, later, target_step(pair, back)
 
@@ -466,7 +485,7 @@ class Critic:
         self.networks.requires_grad_(True)
         return {n: v for n, v in terms.items() if getattr(config.loss, n) > 0}
 
-    def learn(self, shown: list[tuple[Outputs, Pair]], config: TrainConfig, step: int) -> None:
+    def learn(self, shown: list[tuple[Outputs, Pair]], *, rate: float) -> None:
         """One step of the discriminators."""
         real, fake = _cut_out(shown)
         both = torch.cat([real, fake.detach()])
@@ -476,9 +495,7 @@ class Critic:
         if "clip" in self.networks:
             judged.append(self.networks["clip"](both))
         loss = torch.stack([losses.hinge_discriminator(*j.logits.chunk(2)) for j in judged]).mean()
-        self.optimizer.param_groups[0]["lr"] = config.optim.discriminator_rate * schedule(
-            step, config
-        )
+        self.optimizer.param_groups[0]["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if distributed.is_initialized():

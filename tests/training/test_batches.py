@@ -47,3 +47,25 @@ def test_motion_between_target_frames(batch) -> None:
     carried = warp(then.target.rgb, step)
     error = ((carried - now.target.rgb).abs() * known).sum() / known.sum() / 3
     assert error < 0.06
+
+
+def test_a_share_of_the_trackers_errors(batch) -> None:
+    # bug: errors do not scale, or are those of another sample
+    noisy = {**batch, "tracked": batch["tracked"].clone()}
+    noisy["tracked"][..., :2] = batch["keypoints"][..., :2] + 8
+    noisy["tracked"][..., 2:] = 1
+    shares = torch.linspace(0, 1, len(noisy["rgb"]))
+    crop = Crop(torch.zeros(len(shares), 2), torch.ones(len(shares)))
+    true, mixed = (
+        make_pair(noisy, noise=n, size_hw=puppets.SIZE_HW, source_crop=crop).source.pose.xy
+        for n in (0.0, shares)
+    )
+    assert torch.allclose(mixed - true, (8 * shares)[:, None, None].expand_as(true), atol=1e-3)
+
+
+def test_all_is_known_only_without_the_trackers_errors(batch) -> None:
+    lost = {**batch, "tracked": batch["tracked"].clone()}
+    lost["tracked"][..., 3] = 0
+    for share, known in ((0.0, True), (0.1, False), (1.0, False)):
+        pose = make_pair(lost, noise=share, size_hw=puppets.SIZE_HW).source.pose
+        assert bool(pose.known.any()) == known

@@ -46,15 +46,17 @@ def test_soft_rims_show_nothing_of_what_was_behind_them() -> None:
     assert (views[0] - views[1]).abs().mean() < 10
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_batches_from_any_step(shards, workers) -> None:
-    config = TrainConfig(data=DataConfig(shards=str(shards), batch_size=3, workers=workers))
+@pytest.mark.parametrize("settings", [{}, {"workers": 2}, {"resident": True}])
+def test_batches_from_any_step(shards, settings) -> None:
+    config = TrainConfig(data=DataConfig(shards=str(shards), batch_size=3, **settings))
 
     def some(start: int) -> list[torch.Tensor]:
         stream = batches(config, start=start, rank=0, world_size=1, device=torch.device("cpu"))
         return [batch["rgb"] for batch in itertools.islice(stream, 6 - start)]
 
     whole, rest = some(0), some(4)
+    config = TrainConfig(data=DataConfig(shards=str(shards), batch_size=3))
+    assert all(torch.equal(a, b) for a, b in zip(whole, some(0), strict=True))  # as without them
     assert all(torch.equal(a, b) for a, b in zip(whole[4:], rest, strict=True))
     assert whole[0].shape == (3, 3, 3, *puppets.SIZE_HW)
 

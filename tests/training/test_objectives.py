@@ -18,7 +18,7 @@ from motion_transfer.training.objectives import (
 @pytest.mark.parametrize("places", [FACE, HANDS])
 def test_close_ups_see_only_their_joints(batch, places) -> None:
     # bug: the cut-out lies elsewhere, so the face weighs no more than a shoe
-    pair = make_pair(batch, size_hw=puppets.SIZE_HW, exact=True)
+    pair = make_pair(batch, size_hw=puppets.SIZE_HW, noise=0.0)
     joints = [name for group in places for name in group]
     rgb = pair.target.rgb.clone().requires_grad_()
     changed = close_up_term(rgb + 0.1, pair.target, places, None)
@@ -32,7 +32,7 @@ def test_close_ups_see_only_their_joints(batch, places) -> None:
 
 
 def test_unknown_joints_do_not_count(batch) -> None:
-    pair = make_pair(batch, size_hw=puppets.SIZE_HW, exact=True)
+    pair = make_pair(batch, size_hw=puppets.SIZE_HW, noise=0.0)
     pose = pair.target.pose
     lost = Pose(pose.xy, pose.depth, torch.zeros_like(pose.known))
     target = pair.target._replace(pose=lost)
@@ -49,7 +49,7 @@ def test_close_up_is_as_wide_as_asked() -> None:
 
 
 def test_the_feature_network_looks_at_close_ups_too(batch) -> None:
-    pair = make_pair(batch, size_hw=puppets.SIZE_HW, exact=True)
+    pair = make_pair(batch, size_hw=puppets.SIZE_HW, noise=0.0)
     seen = []
 
     def features(rgb: torch.Tensor) -> list[torch.Tensor]:

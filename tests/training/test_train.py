@@ -269,9 +269,9 @@ def test_a_signal_to_one_process_stops_both(tmp_path, shards) -> None:
     # bug: the other waits for its gradients until the time-out
     config = make_config(tmp_path, shards, name="two", steps=1000)
     done = run_two(
-        config, tmp_path, "first = loop.schedule", "def schedule(step, config):",
+        config, tmp_path, "first = loop.schedule", "def schedule(step, config, share):",
         "    if step == 1 and os.environ['RANK'] == '1': signal.raise_signal(signal.SIGTERM)",
-        "    return first(step, config)", "loop.schedule = schedule",
+        "    return first(step, config, share=share)", "loop.schedule = schedule",
     )  # fmt: skip
     assert "the same command goes on from" in done.stderr
     assert latest_checkpoint(tmp_path / "two").name == "step-0000002"
@@ -324,6 +324,17 @@ def test_minutes(tmp_path, shards) -> None:
     # bug: a slice of a lent machine ends without a checkpoint
     last = train(make_config(tmp_path, shards, steps=100_000, minutes=0.02))
     assert latest_checkpoint(tmp_path / "run") == last and "0100000" not in last.name
+
+
+def test_the_rate_follows_the_minutes_without_steps(tmp_path, shards) -> None:
+    # bug: a lent machine's minutes are over while the rate is still high
+    config = make_config(tmp_path, shards, steps=None, minutes=0.05)
+    train(config)
+    last = entries(tmp_path / "run")[-1]["step"]
+    assert last > 1
+    rates = [schedule(1000, config, share=s) for s in (0.0, 0.5, 1.0)]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[2] == pytest.approx(config.optim.final_rate)
 
 
 def test_rate() -> None:

@@ -17,9 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-import cv2
 import numpy as np
-import torch
 import tyro
 
 from motion_transfer.driver import Progress, silent
@@ -28,6 +26,7 @@ from motion_transfer.person.matte import estimate_matte, matte_from_mask, open_u
 from motion_transfer.pose.blazepose import BlazePose
 from motion_transfer.pose.people import locate_person
 from motion_transfer.pose.skeleton import JOINTS
+from motion_transfer.threads import use_one_thread
 from motion_transfer.training.datasets.clips import own_videos, tiktok, ubc_fashion
 from motion_transfer.training.datasets.deepfashion import deepfashion
 from motion_transfer.training.datasets.groups import DataSet, Group, write_pairs
@@ -216,8 +215,9 @@ def _run(jobs: list[Job], workers: int, report: Progress) -> None:
                 done += 1
                 report("prepare", done, total)
     else:
-        with multiprocessing.get_context("spawn").Pool(workers) as pool:
-            for count in pool.imap_unordered(_make_shard_in_worker, open_jobs):
+        context = multiprocessing.get_context("spawn")
+        with context.Pool(workers, initializer=use_one_thread) as pool:
+            for count in pool.imap_unordered(_count_made, open_jobs):
                 done += count
                 report("prepare", done, total)
     table = io.StringIO()
@@ -228,9 +228,7 @@ def _run(jobs: list[Job], workers: int, report: Progress) -> None:
     _write_text(jobs[0].path.with_name("left-out.csv"), table.getvalue())
 
 
-def _make_shard_in_worker(job: Job) -> int:
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
+def _count_made(job: Job) -> int:
     return sum(1 for _ in _make_shard(job))
 
 
