@@ -20,7 +20,17 @@ import numpy as np
 from numba import njit
 from scipy import ndimage
 
-PATCH_RADIUS = 3
+from motion_transfer.patchmatch import (
+    RADIUS,
+    SIDE,
+    Search,
+    known_whole,
+    make_valid,
+    reaches,
+    search,
+    vote,
+)
+
 COARSEST_SIDE_PX = 80  # smaller, and a window is narrower than a patch
 SHIFT_PENALTY = 2.0  # squared colour difference of a patch from the other end of the height
 TEXTURE_WEIGHT = 6.0  # of the texture features against the colours
@@ -78,7 +88,7 @@ def fill_patches(
     pyramid = [(_with_texture(work, work_hole), work_hole)]
     while min(pyramid[-1][1].shape) > COARSEST_SIDE_PX and _depth_px(pyramid[-1][1]) > 4:
         pyramid.append(_half(*pyramid[-1]))
-    if any(not _sources(mask).any() for _, mask in pyramid):
+    if any(not known_whole(~mask).any() for _, mask in pyramid):
         return fill_smooth(image, hole)
 
     picture, mask = pyramid[-1]
@@ -130,20 +140,6 @@ def _depth_px(hole: np.ndarray) -> float:
     return float(ndimage.distance_transform_edt(hole).max())
 
 
-def _sources(hole: np.ndarray) -> np.ndarray:
-    """Where the centre of a patch may lie that is known altogether."""
-    r = PATCH_RADIUS
-    kernel = np.ones((2 * r + 1,) * 2, np.uint8)
-    known = np.pad(~hole, r).astype(np.uint8)
-    return cv2.erode(known, kernel)[r:-r, r:-r] > 0
-
-
-def _targets(hole: np.ndarray) -> np.ndarray:
-    """Where a patch lies over the hole, as (N, 2) rows of (y, x)."""
-    kernel = np.ones((2 * PATCH_RADIUS + 1,) * 2, np.uint8)
-    return np.argwhere(cv2.dilate(hole.astype(np.uint8), kernel) > 0).astype(np.int64)
-
-
 def _with_mirror(picture: np.ndarray) -> np.ndarray:
     """The picture and beside it its mirror image: arches and windows are completed from both."""
     return np.concatenate([picture, picture[:, ::-1]], axis=1)
@@ -169,15 +165,14 @@ def _first_guess(image: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, np.nd
     Order and priority follow Criminisi et al., "Region Filling and Object Removal by Exemplar-Based
     Image Inpainting", IEEE TIP 2004. Peeling whole layers lets plain walls close over windows.
     """
-    r = PATCH_RADIUS
+    r = RADIUS
     width = hole.shape[1]
     current = np.pad(_with_mirror(image), ((r, r), (r, r), (0, 0)), mode="edge")
     known = np.pad(_with_mirror(~hole), r, mode="constant")
     trust = known.astype(np.float32)
-    sources = np.argwhere(_with_mirror(_sources(hole))).astype(np.int64)
+    sources = np.argwhere(_with_mirror(known_whole(~hole))).astype(np.int64)
     nearest = np.moveaxis(np.mgrid[: hole.shape[0], :width], 0, -1).astype(np.int64, order="C")
-    penalty = np.float32(SHIFT_PENALTY / hole.shape[0] ** 2)
-    _fill_by_priority(current, known, trust, sources, nearest, penalty)
+    _fill_by_priority(current, known, trust, sources, nearest, _lean(hole)[0] ** 2)
     return current[r:-r, r : r + width].copy(), nearest
 
 
@@ -191,45 +186,45 @@ def _improve(
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Search and vote by turns (the E and M steps of Wexler et al.)."""
-    r = PATCH_RADIUS
-    valid, targets = _with_mirror(_sources(hole)), _targets(hole)
-    nearest = _make_valid(nearest, valid)
+    valid, is_target = _with_mirror(known_whole(~hole)), reaches(hole)
+    nearest = make_valid(nearest, valid)
     inward = ndimage.distance_transform_edt(hole)
-    weight = (1.1 ** -np.minimum(inward, 60)).astype(np.float32)
-    is_target = np.zeros(hole.shape, bool)
-    is_target[targets[:, 0], targets[:, 1]] = True
-    penalty = np.float32(SHIFT_PENALTY / hole.shape[0] ** 2)
+    deep = (1.1 ** -np.minimum(inward, 60)).astype(np.float32)
+    window = np.ones((SIDE, SIDE), np.float32)
+    padding = ((RADIUS, RADIUS), (RADIUS, RADIUS), (0, 0))
+
+    def task() -> Search:
+        padded = np.pad(_with_mirror(current), padding, mode="reflect")
+        nothing = np.zeros((1, 1, 0), np.float32)
+        return Search(
+            targets=np.argwhere(is_target).astype(np.int64), is_target=is_target,
+            trust=np.ones(np.add(hole.shape, 2 * RADIUS), np.float32), sources=padded, valid=valid,
+            wanted=nothing, has=nothing, lean=_lean(hole),
+        )  # fmt: skip
+
     if fresh:  # the finer picture's own detail, instead of the enlarged one
-        current = _vote(
-            current, _with_mirror(current), hole, nearest, np.ones_like(weight), weight, targets
-        )
+        current = vote(task(), current, hole, nearest, deep, window)
     for turn in range(rounds):
-        padded = np.pad(_with_mirror(current), ((r, r), (r, r), (0, 0)), mode="reflect")
-        cost = np.zeros(hole.shape, np.float32)
-        _search(padded, valid, is_target, targets, nearest, cost, penalty, seed + turn, turn % 2)
-        scale = max(float(np.percentile(cost[is_target], 75)), 1e-6)
-        sure = np.exp(-cost / (2 * scale)).astype(np.float32)
-        before = current
-        current = _vote(current, _with_mirror(current), hole, nearest, sure, weight, targets)
+        asked, costs = task(), np.zeros(hole.shape, np.float32)
+        search(asked, asked.sources, nearest, costs, seed + turn, turn % 2 == 1)
+        scale = max(float(np.percentile(costs[is_target], 75)), 1e-6)
+        sure = np.exp(-costs / (2 * scale)).astype(np.float32) * deep
+        before, current = current, vote(asked, current, hole, nearest, sure, window)
         if np.abs(current - before)[hole].mean() < 5e-4:
             break
     return current, nearest
 
 
-def _make_valid(nearest: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Move every reference to the closest allowed source."""
-    rows, columns = ndimage.distance_transform_edt(
-        ~valid, return_distances=False, return_indices=True
-    )
-    y, x = nearest[..., 0], nearest[..., 1]
-    return np.stack([rows[y, x], columns[y, x]], -1).astype(np.int64)
+def _lean(hole: np.ndarray) -> np.ndarray:
+    """See `Search`: floors stay below, skies above."""
+    return np.array([np.sqrt(SHIFT_PENALTY) / hole.shape[0], 0], np.float32)
 
 
 def _copy(image: np.ndarray, hole: np.ndarray, nearest: np.ndarray) -> np.ndarray:
     """Copy full-resolution pixels along the field and dissolve the seams."""
     doubled, doubled_hole = _with_mirror(image.astype(np.float32)), _with_mirror(hole)
     allowed = cv2.dilate(doubled_hole.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0
-    full = _make_valid(_upscale(nearest, hole.shape), allowed)
+    full = make_valid(_upscale(nearest, hole.shape), allowed)
     full[~hole] = np.stack(np.nonzero(~hole), -1)
     copied = doubled[full[..., 0], full[..., 1]]
     divergence = _divergence(doubled, doubled_hole, hole, full)
@@ -239,81 +234,9 @@ def _copy(image: np.ndarray, hole: np.ndarray, nearest: np.ndarray) -> np.ndarra
 
 
 @njit(cache=True, fastmath=True, nogil=True)
-def _patch_cost(image, ty, tx, sy, sx, limit):
-    """Mean squared difference of two patches of a padded picture, or more than the limit."""
-    side = 2 * PATCH_RADIUS + 1
-    channels = image.shape[2]
-    bound = limit * np.float32(side * side)
-    total = np.float32(0)
-    for dy in range(side):
-        for dx in range(side):
-            for c in range(channels):
-                d = image[ty + dy, tx + dx, c] - image[sy + dy, sx + dx, c]
-                total += d * d
-        if total > bound:
-            break
-    return total / np.float32(side * side)
-
-
-@njit(cache=True, fastmath=True, nogil=True)
-def _try(image, valid, y, x, sy, sx, best, by, bx, penalty):
-    """The better of the best source so far and a candidate."""
-    height, width = valid.shape
-    if sy < 0 or sx < 0 or sy >= height or sx >= width or not valid[sy, sx]:
-        return best, by, bx
-    far = penalty * np.float32((sy - y) * (sy - y))
-    if far >= best:
-        return best, by, bx
-    cost = _patch_cost(image, y, x, sy, sx, best - far) + far
-    if cost < best:
-        return cost, sy, sx
-    return best, by, bx
-
-
-@njit(cache=True, fastmath=True, nogil=True)
-def _search(image, valid, is_target, targets, nearest, cost, penalty, seed, backward):
-    """One sweep of PatchMatch: propagation in scan order, then a shrinking random search."""
-    state = np.uint64((seed + 1) * 2654435761 + 88172645463325252)
-    height, width = valid.shape
-    count = len(targets)
-    for i in range(count):
-        y, x = targets[i, 0], targets[i, 1]
-        sy, sx = nearest[y, x, 0], nearest[y, x, 1]
-        far = penalty * np.float32((sy - y) * (sy - y))
-        cost[y, x] = _patch_cost(image, y, x, sy, sx, np.float32(1e9)) + far
-    step = -1 if backward else 1
-    for k in range(count):
-        i = count - 1 - k if backward else k
-        y, x = targets[i, 0], targets[i, 1]
-        best, by, bx = cost[y, x], nearest[y, x, 0], nearest[y, x, 1]
-        if 0 <= y - step < height and is_target[y - step, x]:
-            best, by, bx = _try(
-                image, valid, y, x,
-                nearest[y - step, x, 0] + step, nearest[y - step, x, 1],
-                best, by, bx, penalty,
-            )  # fmt: skip
-        if 0 <= x - step < is_target.shape[1] and is_target[y, x - step]:
-            best, by, bx = _try(
-                image, valid, y, x,
-                nearest[y, x - step, 0], nearest[y, x - step, 1] + step,
-                best, by, bx, penalty,
-            )  # fmt: skip
-        radius = max(height, width)
-        while radius >= 1:
-            state ^= state << np.uint64(13)
-            state ^= state >> np.uint64(7)
-            state ^= state << np.uint64(17)
-            jy = np.int64(state % np.uint64(2 * radius + 1)) - radius
-            jx = np.int64((state >> np.uint64(24)) % np.uint64(2 * radius + 1)) - radius
-            best, by, bx = _try(image, valid, y, x, by + jy, bx + jx, best, by, bx, penalty)
-            radius //= 2
-        cost[y, x], nearest[y, x, 0], nearest[y, x, 1] = best, by, bx
-
-
-@njit(cache=True, fastmath=True, nogil=True)
 def _fill_by_priority(image, known, trust, sources, nearest, penalty):
     """Criminisi et al. 2004 on a padded picture, in place; small pictures only."""
-    r = PATCH_RADIUS
+    r = RADIUS
     side = 2 * r + 1
     height, width, channels = nearest.shape[0], nearest.shape[1], image.shape[2]
     while True:
@@ -376,34 +299,6 @@ def _fill_by_priority(image, known, trust, sources, nearest, penalty):
                 y, x = py + dy, px + dx
                 if 0 <= y < height and 0 <= x < width:
                     known[y + r, x + r] = True
-
-
-@njit(cache=True, fastmath=True, nogil=True)
-def _vote(current, doubled, hole, nearest, sure, weight, targets):
-    """Every pixel of the hole becomes the weighted mean of what the patches over it say."""
-    height, width = hole.shape
-    channels = current.shape[2]
-    total = np.zeros(current.shape, np.float32)
-    weights = np.zeros(hole.shape, np.float32)
-    r = PATCH_RADIUS
-    for i in range(len(targets)):
-        y, x = targets[i, 0], targets[i, 1]
-        w = sure[y, x] * weight[y, x] + np.float32(1e-12)
-        for dy in range(-r, r + 1):
-            for dx in range(-r, r + 1):
-                ty, tx = y + dy, x + dx
-                if ty < 0 or tx < 0 or ty >= height or tx >= width or not hole[ty, tx]:
-                    continue
-                weights[ty, tx] += w
-                for c in range(channels):
-                    total[ty, tx, c] += w * doubled[nearest[y, x, 0] + dy, nearest[y, x, 1] + dx, c]
-    out = current.copy()
-    for y in range(height):
-        for x in range(width):
-            if hole[y, x]:
-                for c in range(channels):
-                    out[y, x, c] = total[y, x, c] / weights[y, x]
-    return out
 
 
 @njit(cache=True, fastmath=True, nogil=True)
