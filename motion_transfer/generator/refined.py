@@ -3,7 +3,7 @@
 The network looks at the drawing in a canonical crop; what it finds is applied at the frame's
 resolution, and where its gate stays open every pixel of the drawing is kept. Faces and hair are
 not given to it: what it changed in a face made the person less like the photo. It cuts nothing off
-skirts and wide sleeves: the people that it learns from wear what is close to the body.
+skirts, wide sleeves and long hair: the people that it learns from have none that hang loose.
 
 Axes: T frames of a block, C channels, h w pixels of a box in the frame, H W pixels of a window in
 the crop.
@@ -51,7 +51,7 @@ MARGIN_PX = GROWS_PX + 1
 CHIN_TORSOS = (-0.2, 0.1)
 """From the face's middle to where hair begins to be held, and on to where it is; lengths of the
 torso."""
-LOOSE_PX = 2  # what is so near to it counts as loose
+WHOLE_PX = 2  # what is so near to what stays whole does so, too
 _CUT = 0.3  # of alpha; where so much was to go, what was found for a colour means nothing
 _LEAST = 1e-3  # alpha
 _GRID_PX = 16  # windows start at multiples of it, so that the network's grid does not jump
@@ -151,7 +151,7 @@ def refine(
         drawn: the frame.
         shown: (1, h, w) in [0, 1], how much of it a photo shows.
         loose: skirt and wide sleeves alone, if the person wears any.
-        head: the head alone, with its hair, if the photo shows it.
+        head: the head alone, with its hair, if the photo shows it; below the chin nothing is cut off.
         pose: (1,) the frame's, in crop pixels.
         torso_px: (1,) see `pose_maps.draw_pose`.
         crop: (1,) where the crop lies in the frame.
@@ -163,13 +163,18 @@ def refine(
     (left, top), window_hw = _window(box, crop, crop_hw)
     hair = None if head is None else _hair(head, pose, torso_px, crop, crop_hw)
     planes = _shrink(
-        _planes(drawn, shown, hair, loose), drawn.box_xyxy, crop, crop_hw, (left, top), window_hw
+        _planes(drawn, shown, hair, (loose, head)),
+        drawn.box_xyxy,
+        crop,
+        crop_hw,
+        (left, top),
+        window_hw,
     )
     shift = planes.new_tensor([left, top])
     pose = Pose(pose.xy - shift, pose.depth, pose.known)
     maps = draw_pose(pose, full_hw=window_hw, torso_px=torso_px).maps
     held = torch.maximum(planes[:, 5:6], head_disc(pose, torso_px, window_hw))
-    found = _keep_loose(network(planes[:, :5], maps, held), planes[:, 6:7])
+    found = _keep_whole(network(planes[:, :5], maps, held), planes[:, 6:7])
     start = [
         (edge - float(centre)) * scale + (length - 1) / 2 - offset
         for edge, centre, length, offset in zip(
@@ -203,18 +208,21 @@ def _hair(
     return head._replace(rgba=head.rgba * share)
 
 
-def _keep_loose(found: Refinement, loose: torch.Tensor) -> Refinement:
-    """Nothing of what is loose (1, 1, H, W) is cut off; what was to be keeps its own colour."""
-    size = 2 * LOOSE_PX + 1
-    lost = functional.max_pool2d(loose, size, 1, LOOSE_PX) * found.step.clamp_max(0)
+def _keep_whole(found: Refinement, whole: torch.Tensor) -> Refinement:
+    """Nothing of (1, 1, H, W) is cut off; what was to be keeps its own colour."""
+    size = 2 * WHOLE_PX + 1
+    lost = functional.max_pool2d(whole, size, 1, WHOLE_PX) * found.step.clamp_max(0)
     gate = torch.lerp(found.gate, torch.ones_like(lost), (-lost / _CUT).clamp_max(1))
     return found._replace(step=found.step - lost, gate=gate)
 
 
 def _planes(
-    drawn: Rendition, shown: torch.Tensor, held: Rendition | None, loose: Rendition | None
+    drawn: Rendition,
+    shown: torch.Tensor,
+    held: Rendition | None,
+    whole: Sequence[Rendition | None],
 ) -> torch.Tensor:
-    """(2, 4, h, w) in the drawing's box: red, green, blue, alpha; visible, held, loose, nothing.
+    """(2, 4, h, w) in the drawing's box: red, green, blue, alpha; visible, held, whole, nothing.
 
     Channels last in memory, and four of them at most, as OpenCV wants them.
     """
@@ -222,9 +230,10 @@ def _planes(
     planes = drawn.rgba.new_zeros(2, height, width, 4).permute(0, 3, 1, 2)
     planes[0] = drawn.rgba
     torch.mul(shown[0], drawn.rgba[3], out=planes[1, 0])
-    for plane, part in ((1, held), (2, loose)):
+    for plane, part in ((1, held), *((2, part) for part in whole)):
         if part is not None:
-            planes[1, plane] = place_map(part.rgba[3], part, drawn.box_xyxy)
+            placed = place_map(part.rgba[3], part, drawn.box_xyxy)
+            torch.maximum(planes[1, plane], placed, out=planes[1, plane])
     return planes
 
 
