@@ -151,7 +151,7 @@ def refine(
         drawn: the frame.
         shown: (1, h, w) in [0, 1], how much of it a photo shows.
         loose: skirt and wide sleeves alone, if the person wears any.
-        head: the head alone, with its hair, if the photo shows it; below the chin nothing is cut off.
+        head: the head alone, with its hair, if the photo shows it.
         pose: (1,) the frame's, in crop pixels.
         torso_px: (1,) see `pose_maps.draw_pose`.
         crop: (1,) where the crop lies in the frame.
@@ -162,14 +162,8 @@ def refine(
     box = _grown(drawn.box_xyxy, MARGIN_PX / scale, size_hw)
     (left, top), window_hw = _window(box, crop, crop_hw)
     hair = None if head is None else _hair(head, pose, torso_px, crop, crop_hw)
-    planes = _shrink(
-        _planes(drawn, shown, hair, (loose, head)),
-        drawn.box_xyxy,
-        crop,
-        crop_hw,
-        (left, top),
-        window_hw,
-    )
+    planes = _planes(drawn, shown, hair, (loose, head))
+    planes = _shrink(planes, drawn.box_xyxy, crop, crop_hw, (left, top), window_hw)
     shift = planes.new_tensor([left, top])
     pose = Pose(pose.xy - shift, pose.depth, pose.known)
     maps = draw_pose(pose, full_hw=window_hw, torso_px=torso_px).maps

@@ -182,7 +182,7 @@ def test_a_narrow_box_is_not_stretched() -> None:
     rgba[1, 600:612] = 1
     drawn = Rendition(rgba, None, None, (40, 20, 101, 660))
     crop = Crop(torch.tensor([[70.0, 340.0]]), torch.tensor([0.26]))
-    planes = refined._planes(drawn, torch.ones(1, 640, 61), None, None)
+    planes = refined._planes(drawn, torch.ones(1, 640, 61), None, ())
     start, window_hw = refined._window(drawn.box_xyxy, crop, (200, 64))
     shown = refined._shrink(planes, drawn.box_xyxy, crop, (200, 64), start, window_hw)
     rows = torch.arange(window_hw[0]) * shown[0, 1].mean(1)
