@@ -3,7 +3,8 @@
 U2-Net finds the outline, closed-form matting draws it at full resolution. U2-Net sees 320x320
 pixels, so it is run on a crop around the person; its outline is then some pixels soft, and hair,
 fingers and heels are decided by the colours of the photo in a band around that outline. Hands and
-feet that it loses altogether are opened to that decision by the tracker's joints and mask.
+feet that it loses altogether are opened to that decision by the tracker's joints and mask; a foot's
+bone is the person's for sure, or dark shoes on a dark floor are half transparent.
 
 Tried and dropped: a guided filter for the outline (halo of 5-10 px on light backdrops), LKM matting
 (as good, 20 times slower), U2-Net on the upper and lower half alone (sharper, but it loses the
@@ -138,10 +139,12 @@ def estimate_matte(
             "photo: nothing stands out from the background; "
             "use a photo in which one person is large and clear"
         )
+    feet = None
     if person_mask is not None and joints_xy is not None:
         coarse = _restore_limbs(coarse, person_mask, joints_xy, joints_confidence)
+        feet = _foot_bones(person_mask, joints_xy, joints_confidence)
     hair = _hair_zone(rgb.shape[:2], joints_xy, joints_confidence)
-    return refine_matte(rgb, coarse, hair_zone=hair)
+    return refine_matte(rgb, coarse, hair_zone=hair, person=feet)
 
 
 def matte_from_mask(rgb: np.ndarray, person_mask: np.ndarray) -> np.ndarray:
@@ -171,6 +174,7 @@ def refine_matte(
     coarse: np.ndarray,
     *,
     hair_zone: np.ndarray | None = None,
+    person: np.ndarray | None = None,
     band_per_height: float = BAND_PER_HEIGHT,
 ) -> np.ndarray:
     """Redraw the outline of a coarse matte by the colours of the photo.
@@ -183,6 +187,7 @@ def refine_matte(
         coarse: (H, W) float in [0, 1].
         hair_zone: (H, W) bool, where pixels in the colour of a plain backdrop are taken for
             backdrop that shows through, although the coarse matte covers them.
+        person: (H, W) bool, what is the person's for sure, whatever the coarse matte says.
         band_per_height: half width of the band, per height of the person.
 
     Returns:
@@ -196,16 +201,19 @@ def refine_matte(
     y0, y1 = max(rows[0] - margin, 0), min(rows[-1] + 1 + margin, height)
     x0, x1 = max(columns[0] - margin, 0), min(columns[-1] + 1 + margin, width)
     crop, prior = rgb[y0:y1, x0:x1], coarse[y0:y1, x0:x1]
-    hair = np.zeros((height, width), bool) if hair_zone is None else hair_zone
-    hair = hair[y0:y1, x0:x1]
+    nothing = np.zeros((height, width), bool)
+    hair, sure = ((nothing if m is None else m)[y0:y1, x0:x1] for m in (hair_zone, person))
     shrink = min(1.0, (REFINE_MAX_PIXELS / prior.size) ** 0.5)
     if shrink < 1:
         size = round(prior.shape[1] * shrink), round(prior.shape[0] * shrink)
         crop = cv2.resize(crop, size, interpolation=cv2.INTER_AREA)
         prior = cv2.resize(prior, size, interpolation=cv2.INTER_AREA)
-        hair = cv2.resize(hair.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+        hair, sure = (
+            cv2.resize(m.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+            for m in (hair, sure)
+        )
     band_px = max(2, round(len(prior) * band_per_height))
-    fine = _closed_form(crop, prior, hair_zone=hair, band_px=band_px)
+    fine = _closed_form(crop, prior, hair_zone=hair, sure=sure, band_px=band_px)
     if shrink < 1:
         fine = cv2.resize(fine, (x1 - x0, y1 - y0), interpolation=cv2.INTER_CUBIC)
     alpha = np.zeros((height, width), np.float32)
@@ -214,7 +222,7 @@ def refine_matte(
 
 
 def _closed_form(
-    rgb: np.ndarray, coarse: np.ndarray, *, hair_zone: np.ndarray, band_px: int
+    rgb: np.ndarray, coarse: np.ndarray, *, hair_zone: np.ndarray, sure: np.ndarray, band_px: int
 ) -> np.ndarray:
     """Solve (L + D) alpha = D prior in the band (Levin et al. 2008, formula 14, D graded)."""
     from pymatting import cf_laplacian, cg, ichol
@@ -223,7 +231,8 @@ def _closed_form(
     prior = np.clip((coarse.astype(np.float64) - 0.25) / 0.5, 0, 1)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * band_px + 1,) * 2)
     inner = cv2.erode((coarse > 0.9).astype(np.uint8), kernel, borderValue=1) > 0
-    outer = cv2.dilate((coarse > 0.1).astype(np.uint8), kernel) == 0
+    inner |= sure
+    outer = (cv2.dilate((coarse > 0.1).astype(np.uint8), kernel) == 0) & ~sure
     backdrop, backdrop_std = _local_mean(image, outer, scale_px=6 * band_px)
     through, share = _through_hair(image, backdrop, hair_zone & ~outer & (backdrop_std < 0.05))
     inner &= cv2.dilate(through.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0
@@ -407,25 +416,55 @@ def _restore_limbs(
     them is open, with the tracker's mask as the prior.
     """
     result = coarse
-    for side, (root, *ends) in itertools.product(("left", "right"), LIMBS):
-        used = [INDEX[f"{side}_{name}"] for name in (root, *ends)]
-        xy = joints_xy[used]
-        sure = confidence is None or (confidence[used] >= LIMB_CONFIDENCE).all()
-        if not sure or not np.isfinite(xy).all():
+    for side, limb in itertools.product(("left", "right"), LIMBS):
+        drawn = _draw_limb(side, limb, coarse.shape, joints_xy, confidence)
+        if drawn is None:
             continue
-        reach = float(np.linalg.norm(xy[1:] - xy[0], axis=1).max())
-        lines = [np.round(np.stack([xy[0], end])).astype(np.int32) for end in xy[1:]]
-        bones = np.zeros(coarse.shape, np.uint8)
-        cv2.polylines(bones, lines, False, 1, max(1, round(0.15 * reach)))
+        bones, reach = drawn
         on = bones > 0
         lost = on & (coarse < 0.3)
         if lost.sum() <= LIMB_LOST * on.sum() or person_mask[lost].mean() < LIMB_MASK:
             continue
-        near = cv2.distanceTransform(1 - bones, cv2.DIST_L2, 3) < LIMB_RADIUS[root] * reach
+        near = cv2.distanceTransform(1 - bones, cv2.DIST_L2, 3) < LIMB_RADIUS[limb[0]] * reach
         open_to_colours = 0.25 + 0.5 * person_mask
         result = np.where(near, np.maximum(result, open_to_colours), result)
         result = np.where(on & (person_mask > 0.5), 1.0, result)
     return result.astype(np.float32)
+
+
+def _foot_bones(
+    person_mask: np.ndarray, joints_xy: np.ndarray, confidence: np.ndarray | None
+) -> np.ndarray:
+    """What is a foot's for sure, (H, W) bool: a dark shoe on a dark floor has no outline."""
+    found = np.zeros(person_mask.shape, bool)
+    for side in ("left", "right"):
+        drawn = _draw_limb(side, LIMBS[-1], found.shape, joints_xy, confidence)
+        if drawn is not None:
+            found |= (drawn[0] > 0) & (person_mask > 0.5)
+    return found
+
+
+def _draw_limb(
+    side: str,
+    limb: tuple[str, ...],
+    shape_hw: tuple[int, ...],
+    joints_xy: np.ndarray,
+    confidence: np.ndarray | None,
+) -> tuple[np.ndarray, float] | None:
+    """The bones from a limb's first joint to the others, (H, W) uint8, and the longest's length.
+
+    None where the tracker is not sure of all joints.
+    """
+    used = [INDEX[f"{side}_{name}"] for name in limb]
+    xy = joints_xy[used]
+    sure = confidence is None or (confidence[used] >= LIMB_CONFIDENCE).all()
+    if not sure or not np.isfinite(xy).all():
+        return None
+    reach = float(np.linalg.norm(xy[1:] - xy[0], axis=1).max())
+    lines = [np.round(np.stack([xy[0], end])).astype(np.int32) for end in xy[1:]]
+    bones = np.zeros(shape_hw, np.uint8)
+    cv2.polylines(bones, lines, False, 1, max(1, round(0.15 * reach)))
+    return bones, reach
 
 
 def _other_people(kept: np.ndarray, person_mask: np.ndarray) -> np.ndarray:

@@ -162,6 +162,28 @@ def test_a_hand_is_restored_only_where_mask_and_joints_agree(witness):
     assert alpha[98:107, 24:56].max() < 0.1
 
 
+@pytest.mark.parametrize("witness", [None, "mask", "joints"])
+def test_a_shoe_is_whole_where_mask_and_joints_agree(witness):
+    # bug: the tip of a shoe that is hardly told from the floor is half transparent or gone
+    photo, mask, joints, confidence = two_people()
+    cv2.rectangle(photo, (100, 196), (122, 206), (50, 40, 60), -1)
+    for picture, value in ((photo, (215, 180, 160)), (mask, 1)):
+        cv2.rectangle(picture, (123, 196), (132, 206), value, -1)
+    cv2.rectangle(mask, (100, 196), (122, 206), 1, -1)
+    for name, xy in {"left_ankle": (105, 195), "left_foot_index": (129, 202)}.items():
+        joints[INDEX[name]], confidence[INDEX[name]] = xy, 0.9
+    if witness == "mask":
+        mask[:, 123:] = 0
+    elif witness == "joints":
+        confidence[INDEX["left_foot_index"]] = 0.6
+    alpha = estimate_matte(
+        photo, person_mask=mask, joints_xy=joints, joints_confidence=confidence, session=FakeNet()
+    )
+    tip = alpha[199:205, 125:130]
+    assert tip.mean() > 0.9 if witness is None else tip.mean() < 0.5
+    assert alpha[:, 140:].max() < 0.1
+
+
 def test_a_network_that_finds_something_else_is_reported():
     photo, mask, _, _ = two_people()
     photo[:, :160] = 230
