@@ -106,14 +106,13 @@ def continue_texture(
     if nearest is None or nearest.shape[:2] != known.shape:
         return guess, np.zeros((*known.shape, 2), np.int32)
     offsets = nearest - np.moveaxis(np.mgrid[: len(known), : known.shape[1]], 0, -1)
+    pieces = np.where(hidden[..., None], offsets, 0).astype(np.int32)
     side = (SIDE, SIDE)
     mean = cv2.blur(picture, side)
     spread = np.sqrt(np.maximum(cv2.blur(picture**2, side) - mean**2, 0))
     contrast = (spread / (mean + _DARK)).max(-1, keepdims=True)
     patterned = np.clip(contrast / max(plain, _TINY) - 1, 0, 1)
-    return guess + patterned * (picture - guess), np.where(hidden[..., None], offsets, 0).astype(
-        np.int32
-    )
+    return guess + patterned * (picture - guess), pieces
 
 
 def continue_picture(

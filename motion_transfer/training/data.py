@@ -121,7 +121,9 @@ def batches(
             rank=rank, world_size=world_size,
         )  # fmt: skip
         if config.data.resident:
+            assert isinstance(samples, SampleFiles)
             yield from _resident(samples, order, batch_size=config.data.batch_size, device=device)
+            return
         loader = DataLoader(
             samples, batch_size=config.data.batch_size, sampler=order,
             num_workers=config.data.workers, pin_memory=device.type == "cuda",
@@ -136,14 +138,9 @@ def batches(
 
 
 def _resident(
-    samples: SampleFiles | PicturePairs,
-    order: ShardOrder,
-    *,
-    batch_size: int,
-    device: torch.device,
+    samples: SampleFiles, order: ShardOrder, *, batch_size: int, device: torch.device
 ) -> Iterator[Tensors]:
     """The batches that a loader would give, of samples that are all on the device already."""
-    assert isinstance(samples, SampleFiles)
     held: Tensors = {}
     first = 0
     for path in samples.paths:  # file by file, or memory would hold everything twice

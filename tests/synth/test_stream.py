@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import types
 
 import numpy as np
 import pytest
 import torch
 
+from motion_transfer.synth import dataset
 from motion_transfer.synth.assets import (
     HELD_OUT_CLIPS,
     HELD_OUT_IDENTITIES,
@@ -151,6 +153,18 @@ def test_workers_share_the_stream_without_repeats(assets, samples):
     del loader
     for index in range(4):
         assert np.array_equal(got[index], samples[index].alpha)
+
+
+def test_workers_use_one_thread(assets, monkeypatch) -> None:
+    # bug: on many cores every worker starts a thread for each of them, and nothing is rendered
+    told: list[bool] = []
+    monkeypatch.setattr(dataset, "use_one_thread", lambda: told.append(True))
+    next(iter(RenderedPairs(assets.folder, seed=5, settings=SMALL)))
+    assert not told
+    worker = types.SimpleNamespace(id=0, num_workers=2)
+    monkeypatch.setattr(dataset, "get_worker_info", lambda: worker)
+    next(iter(RenderedPairs(assets.folder, seed=5, settings=SMALL)))
+    assert told == [True]
 
 
 def test_a_run_resumes_at_its_scene(assets, samples):

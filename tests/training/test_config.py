@@ -41,6 +41,8 @@ def test_shipped_files(name) -> None:
         ({}, "exactly one of data.assets, data.shards"),
         ({"data": {"shards": "a"}, "size": [100, 100]}, "size must be multiples of 16"),
         ({"data": {"assets": "a"}, "loss": {"temporal": 1.0}}, "data.frames of at least 2"),
+        ({"data": {"shards": "a"}, "steps": None}, "steps may be null only with minutes"),
+        ({"data": {"assets": "a", "resident": True}}, "data.resident is for shards and drawings"),
     ],
 )
 def test_mistakes(tree, message) -> None:

@@ -326,15 +326,38 @@ def test_minutes(tmp_path, shards) -> None:
     assert latest_checkpoint(tmp_path / "run") == last and "0100000" not in last.name
 
 
-def test_the_rate_follows_the_minutes_without_steps(tmp_path, shards) -> None:
+def test_the_rate_follows_the_minutes_without_steps(tmp_path, shards, monkeypatch) -> None:
     # bug: a lent machine's minutes are over while the rate is still high
-    config = make_config(tmp_path, shards, steps=None, minutes=0.05)
+    config, shares = make_config(tmp_path, shards, steps=None, minutes=0.05), []
+
+    def note(step, config, share):
+        shares.append(share)
+        return schedule(step, config, share=share)
+
+    monkeypatch.setattr(loop, "schedule", note)
     train(config)
-    last = entries(tmp_path / "run")[-1]["step"]
-    assert last > 1
+    assert len(shares) > 1 and shares == sorted(shares) and 0 <= shares[0] < shares[-1] < 1
     rates = [schedule(1000, config, share=s) for s in (0.0, 0.5, 1.0)]
     assert rates == sorted(rates, reverse=True)
     assert rates[2] == pytest.approx(config.optim.final_rate)
+
+
+def test_pairs_have_a_share_of_the_errors_and_other_colours(tmp_path, shards, monkeypatch) -> None:
+    # bug: the options are read and change nothing
+    seen = []
+
+    def note(samples, **kind):
+        seen.append((samples["rgb"], kind["noise"]))
+        return make_pair(samples, **kind)
+
+    monkeypatch.setattr(loop, "make_pair", note)
+    config = make_config(tmp_path, shards, steps=1, name="plain")
+    train(config)
+    data = dataclasses.replace(config.data, noise=0.5, recoloured=1.0, exact=0.0)
+    train(dataclasses.replace(config, data=data, name="changed"))
+    (plain, full), (changed, some) = seen[0], seen[-1]
+    assert plain.dtype == changed.dtype and not torch.equal(plain, changed)
+    assert set(full.tolist()) <= {0.0, 1.0} and 0 < some.min() and some.max() <= 0.5
 
 
 def test_rate() -> None:
