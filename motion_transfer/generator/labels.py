@@ -99,6 +99,10 @@ def label_pixels(work: Working, shown: np.ndarray, skirt: np.ndarray | None) -> 
         labels[_hair_over_arms(work, labels)] = NAMES.index("head")
     if skirt is not None:
         labels[skirt & ~inner] = NAMES.index("skirt")
+        own = labels == NAMES.index("skirt")
+        beside = (labels == NAMES.index("torso")) & ~inner  # and about a hand that lies on it
+        beside[: np.argmax(skirt.any(1))] = False
+        labels[beside & connected(own, own | beside)] = NAMES.index("skirt")
     labels[~person] = -1
     _even_between_thighs(labels, reaches, work)
     _round_ends(labels, work)

@@ -17,6 +17,7 @@ measured, and how far cloth may hang below the hem."""
 HEM_FAR_M, HEM_FAR_STEP = 0.24, 0.14
 """Over legs whose bones are so far apart, without a gap, a smaller step is enough: a skirt is drawn
 tight by a wide stance."""
+ALIKE = 10.0  # CIELAB
 HEM_GAP_M, HEM_APART_M, HEM_LEVEL_M = 0.02, 0.2, 0.1
 """How wide a gap between the legs must be to count; how far apart the bones of legs are that would
 show one in trousers; and by how much one knee may be higher than the other."""
@@ -130,19 +131,30 @@ def _hem_step(work: Working, body: np.ndarray, rows: range) -> int | None:
 
 
 def with_hem(work: Working, skirt: np.ndarray, legs: np.ndarray) -> np.ndarray:
-    """The skirt (h, w) with the cloth that hangs below a hem that is not straight.
+    """The skirt (h, w) with the cloth that hangs below its straight hem, without legs above it.
 
-    Cloth is what looks like the skirt and not like the legs (h, w) further down.
+    Cloth is what looks like the skirt and not like the legs (h, w) further down; and the other way
+    round.
     """
     slack = max(1, round(HEM_SLACK_M * work.metre))
     kernel = np.ones((slack + 1, 1), np.uint8)
     below = cv2.dilate(skirt.astype(np.uint8), kernel, anchor=(0, slack)) > 0
+    cloth = skirt & cv2.erode(skirt.astype(np.uint8), kernel, anchor=(0, 0), borderValue=0) > 0
     legs = legs & ~skirt & ~below
-    below &= (work.matte > 0.5) & ~skirt
-    if not legs.any() or not below.any():
+    near = below & (work.matte > 0.5) & ~cloth
+    if not legs.any() or not near.any() or not cloth.any():
         return skirt
     lab = cv2.cvtColor(work.rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
-    cloth, leg = (colour_distance(lab, below, known) for known in (skirt, legs))
-    hanging = np.zeros_like(skirt)
-    hanging[below] = (cloth < 10) & (leg > 2 * cloth)
-    return connected(skirt, skirt | hanging)
+    to_cloth, to_leg = (colour_distance(lab, near, known) for known in (cloth, legs))
+    hanging, bare, likely = (np.zeros_like(skirt) for _ in range(3))
+    hanging[near] = (to_cloth < ALIKE) & (to_leg > 2 * to_cloth)
+    bare[near] = (to_leg < ALIKE) & (to_cloth > 2 * to_leg)
+    likely[near] = to_leg < to_cloth
+    square = np.ones((3, 3), np.uint8)
+    core = cv2.morphologyEx(bare.astype(np.uint8), cv2.MORPH_OPEN, square) > 0
+    bare = connected(core, likely)
+    bare = cv2.morphologyEx(bare.astype(np.uint8), cv2.MORPH_OPEN, square) > 0
+    # trousers between the two sides of a coat do not end here
+    bare &= ~connected(cv2.dilate(cloth.astype(np.uint8), square) > 0, bare)
+    bare &= connected(legs, legs | (near & ~skirt) | bare)
+    return connected(skirt, (skirt & ~bare) | hanging)
