@@ -38,7 +38,6 @@ from motion_transfer.generator.pose_maps import draw_pose
 from motion_transfer.generator.pretrained import Pretrained
 from motion_transfer.generator.puppets import Box, PuppetPlan, Puppets, place_map
 from motion_transfer.generator.refinement_net import (
-    GROWS_PX,
     Refinement,
     RefinementNet,
     apply_refinement,
@@ -46,8 +45,6 @@ from motion_transfer.generator.refinement_net import (
 from motion_transfer.generator.warp import bilinear, bilinear_weights, sample
 from motion_transfer.pose.track import PoseTrack
 
-MARGIN_PX = GROWS_PX + 1
-"""Room about a drawing for what its outline grows by, crop pixels."""
 CHIN_TORSOS = (-0.2, 0.1)
 """From the face's middle to where hair begins to be held, and on to where it is; lengths of the
 torso."""
@@ -63,13 +60,11 @@ class Plan(NamedTuple):
     puppets: their plan.
     framing: of all frames that were given.
     first: the first wanted frame of those.
-    size_hw: of the target frame.
     """
 
     puppets: PuppetPlan
     framing: Framing
     first: int
-    size_hw: tuple[int, int]
 
 
 class RefinedGenerator:
@@ -108,7 +103,7 @@ class RefinedGenerator:
         """See `Generator`."""
         puppets, states = self._puppets.plan(targets, wanted, state)
         framing = frame_track(targets, self._torso_metres, self.crop_hw, device=self.device)
-        return Plan(puppets, framing, wanted.start, targets.size_hw), states
+        return Plan(puppets, framing, wanted.start), states
 
     @torch.inference_mode()
     def draw(self, plan: Plan, frame: int, *, with_flow: bool = False) -> Rendition | None:
@@ -122,12 +117,12 @@ class RefinedGenerator:
         with torch.autocast(self.device.type, dtype=self._precision, enabled=lower):
             return refine(
                 self._network,
-                drawn if with_flow else drawn._replace(flow=None),
+                drawn if with_flow else drawn._replace(flow=None, visibility=None),
                 shown,
                 self._puppets.draw_loose(plan.puppets, frame),
                 self._puppets.draw_head(plan.puppets, frame),
                 pose=pose_at(plan.framing.poses, at), torso_px=plan.framing.torso_px[at],
-                crop=plan.framing.crop(int(at)), crop_hw=self.crop_hw, size_hw=plan.size_hw,
+                crop=plan.framing.crop(int(at)), crop_hw=self.crop_hw,
             )  # fmt: skip
 
 
@@ -142,7 +137,6 @@ def refine(
     torso_px: torch.Tensor,
     crop: Crop,
     crop_hw: tuple[int, int],
-    size_hw: tuple[int, int],
 ) -> Rendition:
     """A drawn frame, refined.
 
@@ -156,10 +150,9 @@ def refine(
         torso_px: (1,) see `pose_maps.draw_pose`.
         crop: (1,) where the crop lies in the frame.
         crop_hw: its size.
-        size_hw: of the frame.
     """
     scale = float(crop.scale[0])
-    box = _grown(drawn.box_xyxy, MARGIN_PX / scale, size_hw)
+    box = drawn.box_xyxy
     (left, top), window_hw = _window(box, crop, crop_hw)
     hair = None if head is None else _hair(head, pose, torso_px, crop, crop_hw)
     planes = _planes(drawn, shown, hair, (loose, head))
@@ -180,11 +173,7 @@ def refine(
     step = (seen + found.step).clamp(0, 1) - seen
     stack = torch.cat([found.painted, found.gate, step, seen], 1)[0].float()
     apply = _apply_numba if stack.device.type == "cpu" else _apply_torch
-    rgba = apply(drawn, stack, box, place)
-    if drawn.flow is None or drawn.visibility is None:
-        return Rendition(rgba, None, None, box)
-    flow, visible = (place_map(x, drawn, box) for x in (drawn.flow, drawn.visibility))
-    return Rendition(rgba, flow, visible, box)
+    return drawn._replace(rgba=apply(drawn.rgba, stack, place))
 
 
 def _hair(
@@ -231,33 +220,28 @@ def _planes(
     return planes
 
 
-def _apply_torch(drawn: Rendition, found: torch.Tensor, box: Box, place: Place) -> torch.Tensor:
-    """(4, h, w) the drawing in the box with what was found (6, H, W) in the crop; any device.
+def _apply_torch(rgba: torch.Tensor, found: torch.Tensor, place: Place) -> torch.Tensor:
+    """(4, h, w) a drawing with what was found (6, H, W) in the crop; any device.
 
     Found: painted, gate, step and alpha as the network saw it. Where half of a pixel that it saw
     is to go, that is all of the sharp half that the frame shows there: an outline that moves in
     would leave a ghost otherwise, so steps are shares of what could go, or come.
     """
     large = to_frame(found, place)[None]
-    rgba = place_map(drawn.rgba, drawn, box)[None]
-    rgb, _ = apply_refinement(rgba, large[:, :3], large[:, 3:4], large[:, 4:5])
-    alpha, step, seen = rgba[:, 3:], large[:, 4:5], large[:, 5:]
+    rgb, _ = apply_refinement(rgba[None], large[:, :3], large[:, 3:4], large[:, 4:5])
+    alpha, step, seen = rgba[None, 3:], large[:, 4:5], large[:, 5:]
     share = step / torch.where(step < 0, seen, 1 - seen).clamp_min(_LEAST)
     room = torch.where(step < 0, alpha, 1 - alpha)
     alpha = (alpha + room * share).clamp(0, 1)
     return torch.cat([rgb.clamp(0, 1) * alpha, alpha], 1)[0]
 
 
-def _apply_numba(drawn: Rendition, found: torch.Tensor, box: Box, place: Place) -> torch.Tensor:
+def _apply_numba(rgba: torch.Tensor, found: torch.Tensor, place: Place) -> torch.Tensor:
     """The same in one loop."""
     canvas = np.empty((*place.size_hw, 4), np.float32)
-    offset = (drawn.box_xyxy[0] - box[0], drawn.box_xyxy[1] - box[1])
     maps = np.ascontiguousarray(found.permute(1, 2, 0).numpy())
     start_x, start_y = place.start_xy
-    _correct(
-        canvas, drawn.rgba.permute(1, 2, 0).numpy(), offset, maps,
-        (start_x, start_y, place.scale),
-    )  # fmt: skip
+    _correct(canvas, rgba.permute(1, 2, 0).numpy(), maps, (start_x, start_y, place.scale))
     return torch.from_numpy(canvas).permute(2, 0, 1)
 
 
@@ -265,7 +249,6 @@ def _apply_numba(drawn: Rendition, found: torch.Tensor, box: Box, place: Place) 
 def _correct(
     canvas: np.ndarray,
     rgba: np.ndarray,
-    offset_xy: tuple[int, int],
     maps: np.ndarray,
     place: tuple[float, float, float],
 ) -> None:
@@ -273,8 +256,7 @@ def _correct(
 
     Args:
         canvas: result, colour multiplied by alpha, and alpha.
-        rgba: (h', w', 4) the drawing.
-        offset_xy: of its first pixel in the canvas.
+        rgba: (h, w, 4) the drawing.
         maps: (H, W, 6) painted, gate, step, alpha as it was seen.
         place: position in them of the canvas' first pixel, x and y, and their pixels for one.
     """
@@ -287,16 +269,12 @@ def _correct(
         my = min(max(start_y + np.float32(y) * scale, zero), bottom)
         row = np.uintp(min(int(my), maps.shape[0] - 2))
         fy = my - np.float32(row)
-        dy = y - offset_xy[1]
-        inside_y = dy >= 0 and dy < rgba.shape[0]
         for x in range(width):
             mx = min(max(start_x + np.float32(x) * scale, zero), right)
             column = np.uintp(min(int(mx), maps.shape[1] - 2))
             at = bilinear_weights(mx - np.float32(column), fy)
             step = bilinear(maps, row, column, 4, at)
-            dx = x - offset_xy[0]
-            inside = inside_y and dx >= 0 and dx < rgba.shape[1]
-            drawn: Any = rgba[dy, dx, 3] if inside else zero
+            drawn: Any = rgba[y, x, 3]
             seen = bilinear(maps, row, column, 5, at)
             if step < 0:
                 alpha = drawn + drawn * step / max(seen, least)
@@ -314,19 +292,9 @@ def _correct(
             for k in range(3):
                 colour = (one - gate) * bilinear(maps, row, column, k, at)
                 if gate > 0:
-                    colour += own * rgba[dy, dx, k]
+                    colour += own * rgba[y, x, k]
                 canvas[y, x, k] = alpha * min(max(colour, zero), one)
             canvas[y, x, 3] = alpha
-
-
-def _grown(box: Box, margin: float, size_hw: tuple[int, int]) -> Box:
-    """The box with a margin in pixels, inside of the frame if it was."""
-    room = math.ceil(margin)
-    x0, y0, x1, y1 = box
-    return (
-        min(x0, max(0, x0 - room)), min(y0, max(0, y0 - room)),
-        max(x1, min(size_hw[1], x1 + room)), max(y1, min(size_hw[0], y1 + room)),
-    )  # fmt: skip
 
 
 def _window(

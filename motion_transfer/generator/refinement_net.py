@@ -32,8 +32,9 @@ from motion_transfer.generator.pose_maps import MAP_CHANNELS
 _OPEN = 3.0
 """The gate's logit before training: the drawing is kept."""
 _HELD_PX = 4
-GROWS_PX = 2
-"""An outline grows by so much at most; how much farther a body reaches is a guess: haze."""
+CLOSES_PX = 2
+"""Gaps and notches up to twice as wide are closed, and an outline grows nowhere else: how much
+farther a body reaches is a guess, which looks like haze."""
 
 
 class Refinement(NamedTuple):
@@ -94,13 +95,20 @@ class RefinementNet(nn.Module):
         wide = functional.max_pool2d(held, (1, 2 * _HELD_PX + 1), 1, (0, _HELD_PX))
         free = 1 - functional.max_pool2d(wide, (2 * _HELD_PX + 1, 1), 1, (_HELD_PX, 0))
         gate = torch.sigmoid(_OPEN + 4 * raw[:, 3:4])
-        near = functional.max_pool2d(drawn[:, 3:4].float(), 2 * GROWS_PX + 1, 1, GROWS_PX)
-        step = torch.minimum(free * raw[:, 4:], near)
+        alpha = drawn[:, 3:4].float()
+        step = torch.minimum(free * raw[:, 4:], close_gaps(alpha) - alpha)
         return Refinement(base + raw[:, :3], 1 - free * (1 - gate), step)
 
     @staticmethod
     def _join(layer: nn.Module, coarse: torch.Tensor, fine: torch.Tensor) -> torch.Tensor:
         return layer(activate(torch.cat([double_features(coarse), fine], 1)))
+
+
+def close_gaps(alpha: torch.Tensor) -> torch.Tensor:
+    """A matte (B, 1, H, W), dilated and then eroded by `CLOSES_PX`."""
+    size = 2 * CLOSES_PX + 1
+    grown = functional.max_pool2d(alpha, size, 1, CLOSES_PX)
+    return -functional.max_pool2d(-grown, size, 1, CLOSES_PX)
 
 
 def spread_colours(rgba: torch.Tensor) -> torch.Tensor:
