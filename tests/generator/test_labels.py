@@ -19,7 +19,8 @@ from motion_transfer.generator.labels import (
     label_pixels,
 )
 from motion_transfer.generator.limbs import HAND_LEFT, NAMES, extend_joints, segment_distance
-from motion_transfer.generator.working import Working
+from motion_transfer.generator.skirts import find_skirt
+from motion_transfer.generator.working import Working, fill, torso_polygon
 from motion_transfer.pose.retarget import HEAD, MIDHIP, NECK
 from motion_transfer.pose.skeleton import INDEX
 
@@ -234,3 +235,20 @@ def test_nothing_of_a_leg_is_above_a_skirt() -> None:
     labels = label_pixels(work, np.ones(33, bool), skirt)
     legs = np.isin(labels, [NAMES.index(f"{side}_thigh") for side in ("left", "right")])
     assert not legs[:top].any() and (labels == NAMES.index("skirt")).any()
+
+
+def test_a_dress_about_a_hand_is_skirt(monkeypatch) -> None:
+    # bug: what a hand lies on is left to the trunk, and the skirt has bites on both sides
+    monkeypatch.setitem(COLOURS, "torso", COLOURS["skirt"])
+    source = draw(pose({"upper_arm": 6, "lower_arm": 0}), skirt=True)
+    joints = extend_joints(source.pose.xy[0].astype(float))
+    work = Working.make(source.rgb, source.alpha, joints, PX, (0, 0, *SIZE_HW[::-1]), 1.0)
+    skirt, _ = find_skirt(work)
+    assert skirt is not None
+    labels = label_pixels(work, np.ones(33, bool), skirt)
+    cloth = (np.abs(source.rgb.astype(int) - COLOURS["skirt"]).max(-1) < 6) & (source.alpha > 0.95)
+    cloth[: np.argmax(skirt.any(1))] = False
+    hands = work.hand_distance(["left_lower_arm", "right_lower_arm"])
+    about = cloth & (hands < 2) & ~fill(SIZE_HW, torso_polygon(work, 0.85, -0.04, 0.02))
+    assert about.sum() > 100
+    assert (labels[about] == NAMES.index("skirt")).mean() > 0.98

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from puppet import COLOURS, PX, cut, draw, pose, shares
 
-from motion_transfer.generator.skirts import _hem_step
+from motion_transfer.generator.skirts import _hem_step, with_hem
 from motion_transfer.generator.working import Working
 from motion_transfer.pose.skeleton import INDEX
 
@@ -83,3 +83,35 @@ def test_a_wide_stance_draws_a_skirt_tight(apart_m: float, slit: bool, found: bo
     assert (step is not None) == found
     if found:
         assert abs(step - hem) < 0.05 * PX
+
+
+@pytest.mark.parametrize("coat", [False, True])
+def test_a_skirt_has_no_strip_of_the_legs_along_its_hem(coat: bool) -> None:
+    # bug: a brown line along the hem, and stumps of legs below it; or the trousers between the two
+    # sides of a coat are torn off
+    rgb, matte = np.zeros((240, 240, 3), np.uint8), np.zeros((240, 240), np.float32)
+    rgb[:], hem = COLOURS["skirt"], 120
+    matte[40:hem, 60:180] = 1
+    legs = np.zeros(matte.shape, bool)
+    legs[60 if coat else hem - 6 :, 75:105] = legs[60 if coat else hem - 6 :, 135:165] = True
+    matte[legs], rgb[legs] = 1, COLOURS["head"]
+    work = Working.make(rgb, matte, np.zeros((38, 2)), PX, (0, 0, 240, 240), 1.0)
+    skirt = matte > 0.5
+    skirt[hem + 3 :] = False  # found a little too long
+    whole = with_hem(work, skirt, legs)
+    assert not whole[hem + 3 :].any()
+    assert whole[:hem][skirt[:hem] & ~legs[:hem]].all()
+    assert whole[legs & skirt].all() if coat else not whole[legs].any()
+
+
+def test_cloth_that_hangs_below_the_hem_is_skirt() -> None:
+    rgb, matte = np.zeros((240, 240, 3), np.uint8), np.zeros((240, 240), np.float32)
+    rgb[:120], rgb[120:], rgb[120:130, 60:75] = COLOURS["skirt"], COLOURS["head"], COLOURS["skirt"]
+    matte[40:, 60:180] = 1
+    legs = matte > 0.5
+    legs[:130] = False
+    work = Working.make(rgb, matte, np.zeros((38, 2)), PX, (0, 0, 240, 240), 1.0)
+    skirt = matte > 0.5
+    skirt[120:] = False
+    whole = with_hem(work, skirt, legs)
+    assert whole[120:130, 60:75].all() and whole.sum() == skirt.sum() + 150
