@@ -74,6 +74,7 @@ DEPTH_HYSTERESIS_M = 0.07
 TORSO_DEPTH, SHOULDER_DEPTH = 0.71, 0.62  # of a trunk from the side, shares of its frontal width
 CHEST_BEFORE_M, SEAT_BEHIND_M = 0.02, 0.011  # the line from hips to neck, metres
 LOOSE = 0.78  # half the width of a sleeve, shares of a limb's radius with what may lie about it
+EARS_M = 0.03  # over which a head's outline is smoothed: ears are no part of its round
 MUCH_HAIR = 0.3  # share of the back of a head that the photo shows
 HAIR_GUIDED = 0.3  # see `exemplar.GUIDED`: what is guessed of hair is less sure than of cloth
 _LEAST_TURN = np.radians(0.2)  # less is not drawn
@@ -385,6 +386,7 @@ class ArticulatedGenerator:
             axis = Axis(
                 centre_xy=eyes, up_xy=head_up(torch.from_numpy(joints[None]))[0].numpy(),
                 whole_px=half, still_px=2 * half, nod_px=1.5 * half, crown_px=half,
+                smooth_px=EARS_M * self._metre,
                 front=0.75, seam=0.7,  # a neck that is lit from one side has no line on its nape
             )  # fmt: skip
             back = _back_of_head(self.layers["head"], joints, self._metre).to(self.device)
@@ -772,10 +774,10 @@ def _back_of_head(layer: Layer, joints: np.ndarray, metre: float) -> torch.Tenso
     away = np.hypot(x - middle[0], y - middle[1]) / max(1.25 * float(reach), 1.0)
     cover = np.maximum(cover, np.clip(3 - 2 * away, 0, 1))[..., None]
     shade = np.clip(1.05 - 0.2 * np.abs(x - eyes[0]) / radius, 0.7, 1.1)[..., None]
-    # strands: noise drawn out downwards, as strong as the hair's own contrast
+    # strands: noise drawn out downwards, fainter than the hair's own contrast, or it is striped
     noise = np.random.default_rng(0).normal(size=x.shape).astype(np.float32)
-    strands = cv2.GaussianBlur(noise, (0, 0), sigmaX=0.02 * radius + 0.5, sigmaY=0.25 * radius)
-    strands *= 0.25 * spread / max(float(strands.std()), 1e-6)
+    strands = cv2.GaussianBlur(noise, (0, 0), sigmaX=0.02 * radius + 0.5, sigmaY=0.12 * radius)
+    strands *= 0.15 * spread / max(float(strands.std()), 1e-6)
     painted = np.clip(hair * shade + strands[..., None], 0, 1)
     back = (1 - cover) * layer.rgba[..., :3] + cover * painted
     # to the mouth in the middle, to the ears at the sides

@@ -406,6 +406,38 @@ def test_a_face_looks_where_the_dancer_looks(puppet: Source, turn: float) -> Non
     assert (found - ears) * np.sign(turn) > 0.025 * PX
 
 
+def test_ears_bend_no_face_that_turns(puppet: Source) -> None:
+    # bug: a cheek is shifted further beside an ear than below it, and there is a scar
+    rgb, alpha = puppet.rgb.copy(), puppet.alpha.copy()
+    x, y = middle(puppet.pose, "left_ear", "right_ear")
+    ears = np.hypot((np.abs(np.arange(SIZE_HW[1]) - x) - 0.13 * PX) / 2,
+                    np.arange(SIZE_HW[0])[:, None] - y) < 0.04 * PX  # fmt: skip
+    rgb[ears], alpha[ears] = COLOURS["head"], 1
+    rgb[y - 22 : y + 23, x - 2 : x + 3] = (0, 255, 0)
+    source = replace(puppet, rgb=rgb, alpha=alpha)
+    drawn = whole(render(source, poses([metres(angles=A_POSE, turn=35)])))
+    head = drawn[y - 30 : y + 31, x - 40 : x + 41]
+    green = (head[..., 1] > 200) & (head[..., 0] < 120)
+    rows = np.flatnonzero(green.any(1))[2:-2]
+    places = np.array([np.flatnonzero(row).mean() for row in green[rows]])
+    assert len(places) > 30 and places.mean() > 40 + 6
+    assert np.abs(places[3:] - places[:-3]).max() < 3.5
+
+
+def test_the_back_of_a_head_is_not_striped(puppet: Source) -> None:
+    # bug: strands as strong as the hair's light and shade, from the crown to the nape
+    rgb = puppet.rgb.copy()
+    x, y = middle(puppet.pose, "left_ear", "right_ear")
+    noise = np.random.default_rng(0).integers(0, 80, (*SIZE_HW, 1))
+    hair = (np.arange(SIZE_HW[0]) < y - 20)[:, None] & (puppet.alpha > 0.5)
+    rgb[hair] = (60 + np.broadcast_to(noise, rgb.shape))[hair]
+    target = poses([metres(angles=A_POSE, turn=180)])
+    drawn = whole(render(replace(puppet, rgb=rgb), target))
+    painted = drawn[y - 8 : y + 8, x - 14 : x + 15, :3]
+    assert painted.mean() == pytest.approx(100, abs=25)
+    assert 1 < painted.mean((0, 2)).std() < 0.3 * rgb[hair].std()
+
+
 def test_both_ways_of_turning_agree(puppet: Source) -> None:
     # bug: the loop for the CPU and the layers for the GPU turn differently
     generator = cut(puppet)
