@@ -121,6 +121,7 @@ class RefinedGenerator:
                 shown,
                 self._puppets.draw_loose(plan.puppets, frame),
                 self._puppets.draw_head(plan.puppets, frame),
+                behind=plan.puppets.facing(frame) < 0,
                 pose=pose_at(plan.framing.poses, at), torso_px=plan.framing.torso_px[at],
                 crop=plan.framing.crop(int(at)), crop_hw=self.crop_hw,
             )  # fmt: skip
@@ -133,6 +134,7 @@ def refine(
     loose: Rendition | None,
     head: Rendition | None,
     *,
+    behind: bool,
     pose: Pose,
     torso_px: torch.Tensor,
     crop: Crop,
@@ -146,6 +148,8 @@ def refine(
         shown: (1, h, w) in [0, 1], how much of it a photo shows.
         loose: skirt and wide sleeves alone, if the person wears any.
         head: the head alone, with its hair, if the photo shows it.
+        behind: whether the other side than the photo's is seen: then all of the head is held, and
+            long hair is not mixed with what it hangs over.
         pose: (1,) the frame's, in crop pixels.
         torso_px: (1,) see `pose_maps.draw_pose`.
         crop: (1,) where the crop lies in the frame.
@@ -154,8 +158,10 @@ def refine(
     scale = float(crop.scale[0])
     box = drawn.box_xyxy
     (left, top), window_hw = _window(box, crop, crop_hw)
-    hair = None if head is None else _hair(head, pose, torso_px, crop, crop_hw)
-    planes = _planes(drawn, shown, hair, (loose, head))
+    held_head = head
+    if head is not None and not behind:
+        held_head = _hair(head, pose, torso_px, crop, crop_hw)
+    planes = _planes(drawn, shown, held_head, (loose, head))
     planes = _shrink(planes, drawn.box_xyxy, crop, crop_hw, (left, top), window_hw)
     shift = planes.new_tensor([left, top])
     pose = Pose(pose.xy - shift, pose.depth, pose.known)
