@@ -11,13 +11,13 @@ from motion_transfer.generator.working import Working, colour_distance, connecte
 from motion_transfer.pose.retarget import MIDHIP
 from motion_transfer.pose.skeleton import INDEX
 
+ALIKE = 10.0  # CIELAB, as far apart may colours of one cloth or one skin be
 HEM_STEP, HEM_REACH_M, HEM_SLACK_M = 0.17, 0.025, 0.08
 """By how much of its width the outline steps inwards at a hem, over how high a strip that is
 measured, and how far cloth may hang below the hem."""
 HEM_FAR_M, HEM_FAR_STEP = 0.24, 0.14
 """Over legs whose bones are so far apart, without a gap, a smaller step is enough: a skirt is drawn
 tight by a wide stance."""
-ALIKE = 10.0  # CIELAB
 HEM_GAP_M, HEM_APART_M, HEM_LEVEL_M = 0.02, 0.2, 0.1
 """How wide a gap between the legs must be to count; how far apart the bones of legs are that would
 show one in trousers; and by how much one knee may be higher than the other."""
@@ -139,7 +139,7 @@ def with_hem(work: Working, skirt: np.ndarray, legs: np.ndarray) -> np.ndarray:
     slack = max(1, round(HEM_SLACK_M * work.metre))
     kernel = np.ones((slack + 1, 1), np.uint8)
     below = cv2.dilate(skirt.astype(np.uint8), kernel, anchor=(0, slack)) > 0
-    cloth = skirt & cv2.erode(skirt.astype(np.uint8), kernel, anchor=(0, 0), borderValue=0) > 0
+    cloth = cv2.erode(skirt.astype(np.uint8), kernel, anchor=(0, 0), borderValue=0) > 0
     legs = legs & ~skirt & ~below
     near = below & (work.matte > 0.5) & ~cloth
     if not legs.any() or not near.any() or not cloth.any():
@@ -150,11 +150,10 @@ def with_hem(work: Working, skirt: np.ndarray, legs: np.ndarray) -> np.ndarray:
     hanging[near] = (to_cloth < ALIKE) & (to_leg > 2 * to_cloth)
     bare[near] = (to_leg < ALIKE) & (to_cloth > 2 * to_leg)
     likely[near] = to_leg < to_cloth
-    square = np.ones((3, 3), np.uint8)
-    core = cv2.morphologyEx(bare.astype(np.uint8), cv2.MORPH_OPEN, square) > 0
-    bare = connected(core, likely)
-    bare = cv2.morphologyEx(bare.astype(np.uint8), cv2.MORPH_OPEN, square) > 0
+    square = np.ones((3, 3), bool)
+    bare = connected(ndimage.binary_opening(bare, square), likely)
+    bare = ndimage.binary_opening(bare, square)
     # trousers between the two sides of a coat do not end here
-    bare &= ~connected(cv2.dilate(cloth.astype(np.uint8), square) > 0, bare)
+    bare &= ~connected(ndimage.binary_dilation(cloth, square), bare)
     bare &= connected(legs, legs | (near & ~skirt) | bare)
     return connected(skirt, (skirt & ~bare) | hanging)

@@ -93,7 +93,8 @@ def test_a_skirt_has_no_strip_of_the_legs_along_its_hem(coat: bool) -> None:
     rgb[:], hem = COLOURS["skirt"], 120
     matte[40:hem, 60:180] = 1
     legs = np.zeros(matte.shape, bool)
-    legs[60 if coat else hem - 6 :, 75:105] = legs[60 if coat else hem - 6 :, 135:165] = True
+    first = hem - 18 if coat else hem - 6  # up among what is cloth for sure
+    legs[first:, 75:105] = legs[first:, 135:165] = True
     matte[legs], rgb[legs] = 1, COLOURS["head"]
     work = Working.make(rgb, matte, np.zeros((38, 2)), PX, (0, 0, 240, 240), 1.0)
     skirt = matte > 0.5
