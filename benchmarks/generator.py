@@ -162,7 +162,7 @@ def time_generators(source: Path, driving: Path, device: torch.device, num_frame
     photo = read_photo(source, max_side=MAX_SIDE)
     pose, mask = locate(photo)
     subject = build_subject(photo, pose, mask, matte="fast", with_plate=False)
-    person = Source(rgb=subject.rgb, alpha=subject.alpha, pose=subject.pose)
+    person = Source.of(subject)
     driver = Driver.open(driving, 0.0, None, "source", "largest")
     samples = list(driver.samples())
     retargeting = calibrate_driver(iter(samples), driver, pose, 0.5, 1.0, lambda *_: None)[1]

@@ -174,6 +174,16 @@ MODEL_FILES: dict[str, ModelFile] = {
             member="mediapipe/modules/pose_landmark/pose_landmark_full.tflite",
         ),
         ModelFile(
+            name="face_landmark.tflite",
+            purpose="468 points of the photographed face, with depth (Face Mesh)",
+            sha256="1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814",
+            num_bytes=1_242_398,
+            licence="Apache-2.0",
+            origin="Google, MediaPipe Face Mesh; the official mediapipe 0.10.21 wheel",
+            wheel=MEDIAPIPE,
+            member="mediapipe/modules/face_landmark/face_landmark.tflite",
+        ),
+        ModelFile(
             name="u2net.onnx",
             purpose="cuts the person out of the photo (U2-Net)",
             sha256="8d10d2f3bb75ae3b6d527c77944fc5e7dcd94b29809d47a739a7a728a912b491",

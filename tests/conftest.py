@@ -18,8 +18,8 @@ from motion_transfer import weights
 def networks() -> None:
     """Skip where the tracker's model files are not there and cannot be fetched."""
     try:
-        for name in ("pose_detection.tflite", "pose_landmark_full.tflite"):
-            weights.fetch(name, progress=False)
+        for name in ("pose_detection", "pose_landmark_full", "face_landmark"):
+            weights.fetch(f"{name}.tflite", progress=False)
     except weights.WeightsError as error:
         pytest.skip(str(error))
 

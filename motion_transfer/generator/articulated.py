@@ -16,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -24,6 +24,7 @@ import torch
 from einops import rearrange
 from torch.nn import functional
 
+from motion_transfer.generator.bodies import STEP, Axis, Body
 from motion_transfer.generator.exemplar import continue_picture
 from motion_transfer.generator.heading import (
     MOST_TURN,
@@ -57,13 +58,17 @@ from motion_transfer.generator.motion import (
     smoothstep,
     unit,
 )
+from motion_transfer.generator.relief import face_relief, head_depth
 from motion_transfer.generator.temporal import blend_carried
-from motion_transfer.generator.turning import PIECES_PX, STEP, Axis, Body, Surface
+from motion_transfer.generator.turning import PIECES_PX, Surface
 from motion_transfer.generator.warp import draw_layer, draw_turned_layer, pixel_grid, sample
 from motion_transfer.generator.working import Layer, Skirt
 from motion_transfer.pose.retarget import HEAD, MIDHIP, NECK, px_per_metre
 from motion_transfer.pose.skeleton import INDEX, MIRROR
 from motion_transfer.pose.track import PoseTrack
+
+if TYPE_CHECKING:
+    from motion_transfer.person.subject import Subject
 
 GRID = 12
 OUTLINE_POINTS = 150  # of a layer, about
@@ -97,11 +102,18 @@ class Source:
         rgb: (H, W, 3) uint8, with the person's own colour at soft edges.
         alpha: (H, W) float32 matte in [0, 1].
         pose: track of one frame, in pixels of the photo.
+        face: (468, 3) points of the face, see `FaceMesh`; None where none is seen.
     """
 
     rgb: np.ndarray
     alpha: np.ndarray
     pose: PoseTrack
+    face: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, subject: Subject) -> Source:
+        """The person of a photo that was taken apart."""
+        return cls(rgb=subject.rgb, alpha=subject.alpha, pose=subject.pose, face=subject.face)
 
 
 def cut_source(source: Source) -> tuple[dict[str, Layer], Skirt | None]:
@@ -223,10 +235,13 @@ class ArticulatedGenerator:
         self._joints = torch.tensor(joints, dtype=torch.float32)
         self._front = 1.0 if find_facing(joints[None], self._metre)[0] >= 0 else -1.0
         self._textures = {n: _make_texture(layer, self.device) for n, layer in self.layers.items()}
-        self._surfaces = self._make_surfaces(joints)
+        self._surfaces = self._make_surfaces(joints, source.face)
         self._torso_yaw = torso_yaw(joints[None], source.pose.depth)[0]
         self._head_turn = head_turn(joints[None], self._metre)[0]
-        self._outlines = {n: _outline(layer) for n, layer in self.layers.items()}
+        self._outlines = {
+            n: _outline(layer, self._surfaces[n].reach_px if n in self._surfaces else 0.0)
+            for n, layer in self.layers.items()
+        }
 
     def plan(
         self, targets: PoseTrack, wanted: slice, state: PuppetState | None = None
@@ -332,10 +347,13 @@ class ArticulatedGenerator:
             pixels = sample(self._textures[name], xy)
             turn = self._turn(plan, name, frame)
             if turn is not None:
-                moved = sample(turn, xy / STEP)
+                nodes = xy / STEP
+                torn = sample(turn[:, 5:], nodes.floor()) > 0
+                moved = sample(turn, torch.where(torn, nodes.round(), nodes))
                 xy, hidden = xy + moved[:, :2], moved[:, 2:3]
                 found = sample(self._surfaces[name].colours, xy, padding="border")
-                alpha = pixels[:, 3:4] = pixels[:, 3:4] * moved[:, 3:]
+                alpha = torch.maximum(pixels[:, 3:4], moved[:, 4:5]) * moved[:, 3:4]
+                pixels[:, 3:4] = alpha
                 pixels[:, :3] = alpha * torch.lerp(found[:, :3], found[:, 4:], hidden)
                 pixels[:, 4:] = alpha * (1 - hidden) * found[:, 3:4]
             pixels[:, 4] *= seen
@@ -363,8 +381,8 @@ class ArticulatedGenerator:
         x, y = self.layers[name].box_xyxy[:2]
         return x - 1, y - 1
 
-    def _make_surfaces(self, joints: np.ndarray) -> dict[str, Surface]:
-        """Of the layers that turn in depth; joints (38, 2) in the photo."""
+    def _make_surfaces(self, joints: np.ndarray, face: np.ndarray | None) -> dict[str, Surface]:
+        """Of the layers that turn in depth; joints (38, 2) and face (468, 3) in the photo."""
         trunk, neck = joints[MIDHIP], joints[NECK] - joints[MIDHIP]
         upright = neck / max(float(np.linalg.norm(neck)), 1e-6)
         made: dict[str, Surface] = {}
@@ -391,8 +409,12 @@ class ArticulatedGenerator:
             )  # fmt: skip
             back = _back_of_head(self.layers["head"], joints, self._metre).to(self.device)
             texture, origin = self._textures["head"], self._origin("head")
-            body = Body(axis, texture[0, 3], origin)
-            made["head"] = Surface(texture, back, body, origin, made.get("torso"))
+            body, relief = Body(axis, texture[0, 3], origin), None
+            if face is not None:
+                deep = dataclasses.replace(axis, depth=head_depth(face, body))
+                body = Body(deep, texture[0, 3], origin)
+                relief = face_relief(face, body, texture[0, 3].shape, origin)
+            made["head"] = Surface(texture, back, body, origin, made.get("torso"), relief)
         return made
 
     def _turn(self, plan: Plan, name: str, frame: int) -> torch.Tensor | None:
@@ -614,15 +636,17 @@ def _lies_over(near: str, far: str, layers: dict[str, Layer]) -> bool:
     return bool(covered.sum() > 0.03 * (b.rgba[..., 3] > 0.5).sum())
 
 
-def _outline(layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
-    """(N, 2) corners of the layer's convex hull, and points of its outline, photo pixels."""
+def _outline(layer: Layer, room_px: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """(N, 2) corners of the layer's convex hull with room about it, and points of its outline."""
     mask = (layer.rgba[..., 3] > 0.02).astype(np.uint8)
     contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     points = np.concatenate([*contours, np.zeros((0 if contours else 1, 1, 2), np.int32)])[:, 0]
     corner = np.array(layer.box_xyxy[:2])
     hull = cv2.convexHull(points)[:, 0]
     points = points[:: max(1, len(points) // OUTLINE_POINTS)]
-    corners, outline = (torch.tensor(p + corner, dtype=torch.float32) for p in (hull, points))
+    sides = room_px * np.array([(1, 0), (-1, 0), (0, 1), (0, -1)])
+    roomy = (hull + sides[:, None]).reshape(-1, 2)
+    corners, outline = (torch.tensor(p + corner, dtype=torch.float32) for p in (roomy, points))
     return corners, outline
 
 

@@ -42,7 +42,7 @@ def make_generator(
     from motion_transfer.generator.puppets import Puppets
     from motion_transfer.generator.refined import RefinedGenerator
 
-    sources = [Source(rgb=s.rgb, alpha=s.alpha, pose=s.pose) for s in subjects]
+    sources = [Source.of(subject) for subject in subjects]
     if name == "articulated" and len(sources) > 1:
         return Puppets(sources, device=device, flow_smoothing=flow_smoothing)
     if name == "articulated":

@@ -187,7 +187,7 @@ def draw_turned_layer(
         flow: (h, w, 2).
         texture: (H, W, 5).
         colours: (H, W, 7) float32, `turning.Surface.colours`.
-        moved: (H / step, W / step, 4) float32, `turning.Surface.turned`.
+        moved: (H / step, W / step, 6) float32, `turning.Surface.turned`.
         step: pixels of the texture from one of its nodes to the next.
         positions: (2, G, G).
         corner_xy: of the box.
@@ -219,11 +219,15 @@ def draw_turned_layer(
             sx, sy = np.uintp(px), np.uintp(py)
             at = bilinear_weights(px - np.float32(sx), py - np.float32(sy))
             alpha = bilinear(texture, sy, sx, 3, at)
-            if alpha <= 0:
-                continue
             mx, my = px * fine, py * fine
             sx, sy = np.uintp(mx), np.uintp(my)
+            if moved[sy, sx, 5] > 0:  # torn
+                mx, my = np.float32(round(mx)), np.float32(round(my))
+                sx, sy = np.uintp(mx), np.uintp(my)
             at = bilinear_weights(mx - np.float32(sx), my - np.float32(sy))
+            alpha = max(alpha, bilinear(moved, sy, sx, 4, at))
+            if alpha <= 0:
+                continue
             hidden = bilinear(moved, sy, sx, 2, at)
             alpha *= bilinear(moved, sy, sx, 3, at)
             px = min(max(px + bilinear(moved, sy, sx, 0, at), zero), right)

@@ -1,4 +1,4 @@
-"""The photographed person, taken apart: pose, matte, own colours, and the plate behind."""
+"""The photographed person, taken apart: pose, face, matte, own colours, and the plate behind."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from motion_transfer.person.foreground import estimate_foreground
 from motion_transfer.person.matte import estimate_matte, matte_from_mask
 from motion_transfer.person.plate import make_plate
 from motion_transfer.pose.blazepose import BlazePose
+from motion_transfer.pose.face_mesh import FaceMesh
 from motion_transfer.pose.people import PersonChoice, locate_person
 from motion_transfer.pose.skeleton import INDEX, JOINTS
 from motion_transfer.pose.track import PoseTrack
@@ -37,12 +38,14 @@ class Subject:
         plate: (H, W, 3) uint8, the photo without the person; the photo as it is where
             `build_subject` was told that none of it will be seen.
         pose: track of one frame, pixels of the photo.
+        face: (468, 3) points of `FaceMesh`, pixels of the photo; None where no face is seen.
     """
 
     rgb: np.ndarray
     alpha: np.ndarray
     plate: np.ndarray
     pose: PoseTrack
+    face: np.ndarray | None = None
 
 
 def locate(
@@ -111,9 +114,11 @@ def build_subject(
     with ThreadPoolExecutor(1) as pool:  # the two do not depend on each other
         plate = pool.submit(make_plate, photo.rgb, alpha) if with_plate else None
         rgb = estimate_foreground(photo.rgb, alpha)
+        face = FaceMesh().find(photo.rgb, pose)
         return Subject(
-            rgb=rgb, alpha=alpha, plate=photo.rgb if plate is None else plate.result(), pose=pose
-        )
+            rgb=rgb, alpha=alpha, plate=photo.rgb if plate is None else plate.result(),
+            pose=pose, face=face,
+        )  # fmt: skip
 
 
 def read_corrections(path: str | os.PathLike[str]) -> dict[str, tuple[float, float] | None]:

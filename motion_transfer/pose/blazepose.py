@@ -15,15 +15,15 @@ of their input, so that x there is x + 0.5 here.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 
 from motion_transfer import weights
+from motion_transfer.pose.litert import Network, cut_crop, halved, sigmoid
 from motion_transfer.pose.skeleton import JOINTS
 
 DETECTOR_SIDE_PX = 224
@@ -142,7 +142,7 @@ class Landmarks:
         """The mask in the crop of the region, (256, 256) float32 in [0, 1]."""
         if self.mask_logits is None:
             raise ValueError("there is no mask; call landmarks(..., mask=True)")
-        return _sigmoid(self.mask_logits)
+        return sigmoid(self.mask_logits)
 
 
 class BlazePose:
@@ -166,8 +166,8 @@ class BlazePose:
     ) -> None:
         detector_path = detector_path or weights.fetch("pose_detection.tflite")
         landmark_path = landmark_path or weights.fetch("pose_landmark_full.tflite")
-        self._detector = _Network(detector_path, num_threads)
-        self._landmarks = _Network(landmark_path, num_threads)
+        self._detector = Network(detector_path, num_threads)
+        self._landmarks = Network(landmark_path, num_threads)
         self._anchors = _anchors()
 
     def detect(
@@ -196,8 +196,8 @@ class BlazePose:
         w, h = max(round(width * scale), 1), max(round(height * scale), 1)
         left, top = (DETECTOR_SIDE_PX - w) // 2, (DETECTOR_SIDE_PX - h) // 2
         # Halving first is several times faster than one INTER_AREA step by an odd factor.
-        halved, _ = _halved(rgb, times=max(int(np.log2(1 / scale)), 0))
-        small = cv2.resize(halved, (w, h), interpolation=cv2.INTER_AREA)
+        shrunk, _ = halved(rgb, times=max(int(np.log2(1 / scale)), 0))
+        small = cv2.resize(shrunk, (w, h), interpolation=cv2.INTER_AREA)
         if erase:
             small = _erased(small, erase, np.array([w / width, h / height]))
         image = self._detector.input()[0]
@@ -207,7 +207,7 @@ class BlazePose:
         image -= 1
         del image  # the interpreter refuses to run while a view of its memory is alive
         outputs = self._detector.run()
-        scores = _sigmoid(outputs["Identity_1"]()[0, :, 0].copy())
+        scores = sigmoid(outputs["Identity_1"]()[0, :, 0].copy())
         (kept,) = np.nonzero(scores >= min_score)
         if len(kept) == 0:
             return []
@@ -237,7 +237,7 @@ class BlazePose:
             The key points; check `score` before using them.
         """
         to_image = roi.crop_to_image()
-        crop = _crop(rgb, to_image)
+        crop = cut_crop(rgb, to_image, CROP_SIDE_PX)
         np.multiply(crop, np.float32(1 / 255), out=self._landmarks.input()[0])
         outputs = self._landmarks.run()
         raw = outputs["Identity"]().reshape(39, 5).copy()
@@ -254,37 +254,13 @@ class BlazePose:
             score=score,
             xy=xy[body].astype(np.float32),
             depth=raw[body, 2] * np.float32(DEPTH_SCALE * roi.side_px / CROP_SIDE_PX),
-            visibility=_sigmoid(raw[body, 3]),
-            presence=_sigmoid(raw[body, 4]),
+            visibility=sigmoid(raw[body, 3]),
+            presence=sigmoid(raw[body, 4]),
             world=world,
             roi=roi,
             next_roi=Roi.around(xy[HIP_CENTER], xy[BODY_CIRCLE]),
             mask_logits=logits,
         )
-
-
-class _Network:
-    """A LiteRT interpreter with one input; its outputs, by name, are functions that give views.
-
-    LiteRT refuses to run while a view of its memory is alive: use them at once or copy.
-    """
-
-    def __init__(self, path: Path, num_threads: int) -> None:
-        self._interpreter = Interpreter(str(path), num_threads=num_threads)
-        self._interpreter.allocate_tensors()
-        self.input = self._interpreter.tensor(self._interpreter.get_input_details()[0]["index"])
-        self._outputs = {
-            detail["name"]: self._interpreter.tensor(detail["index"])
-            for detail in self._interpreter.get_output_details()
-        }
-
-    def run(self) -> dict[str, Callable[[], np.ndarray]]:
-        self._interpreter.invoke()
-        return self._outputs
-
-
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-np.clip(x, -80, 80)))
 
 
 def _anchors() -> np.ndarray:
@@ -328,40 +304,6 @@ def _erased(small: np.ndarray, people: Sequence[Landmarks], scale_xy: np.ndarray
     return np.where(hole[:, :, None], small.mean(axis=(0, 1)).astype(np.uint8), small)
 
 
-def _halved(rgb: np.ndarray, *, times: int) -> tuple[np.ndarray, int]:
-    """The picture halved by box filter as often as asked for and possible, and how often it was.
-
-    An odd last row or column is left out, so that halving stays exact.
-    """
-    for done in range(times):
-        height, width = rgb.shape[0] // 2, rgb.shape[1] // 2
-        if min(height, width) == 0:
-            return rgb, done
-        rgb = cv2.resize(
-            rgb[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA
-        )
-    return rgb, times
-
-
-def _crop(rgb: np.ndarray, to_image: np.ndarray) -> np.ndarray:
-    """The upright 256 x 256 crop; black outside the picture.
-
-    Pictures much larger than the crop are halved first: plain bilinear sampling (MediaPipe's way)
-    aliases, which made the key points tremble by 40 % more on a 960 x 1254 clip.
-    """
-    scale = float(np.hypot(to_image[0, 0], to_image[1, 0]))
-    rgb, halvings = _halved(rgb, times=max(int(np.log2(scale)), 0) if scale > 0 else 0)
-    to_halved = to_image / 2**halvings
-    to_halved[:, 2] += (0.5**halvings - 1) / 2  # pixel centres: (x + 0.5) / 2 - 0.5
-    return cv2.warpAffine(
-        rgb,
-        to_halved,
-        (CROP_SIDE_PX, CROP_SIDE_PX),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_CONSTANT,
-    )
-
-
 def _refine(points: np.ndarray, heat_logits: np.ndarray) -> np.ndarray:
     """Centre of mass of the heat map around each point (RefineLandmarksFromHeatmapCalculator).
 
@@ -382,7 +324,7 @@ def _refine(points: np.ndarray, heat_logits: np.ndarray) -> np.ndarray:
     real = ((y >= 0) & (y < HEAT_SIDE_PX))[:, :, None] & ((x >= 0) & (x < HEAT_SIDE_PX))[:, None]
     clipped_y, clipped_x = (np.clip(v, 0, HEAT_SIDE_PX - 1) for v in (y, x))
     number = np.arange(len(points))[:, None, None]
-    heat = _sigmoid(heat_logits[clipped_y[:, :, None], clipped_x[:, None], number]) * real
+    heat = sigmoid(heat_logits[clipped_y[:, :, None], clipped_x[:, None], number]) * real
     total = heat.sum(axis=(1, 2))
     sure = inside & (heat.max(axis=(1, 2)) >= REFINE_MIN_HEAT)
     middle = np.stack([heat.sum(axis=1) * x, heat.sum(axis=2) * y], axis=-1).sum(axis=1)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from motion_transfer.generator.turning import STEP, Axis, Body, Surface
+from motion_transfer.generator.bodies import STEP, Axis, Body
+from motion_transfer.generator.turning import Surface
 from motion_transfer.generator.warp import pixel_grid, sample
 
 HEIGHT, WIDTH, HALF = 60, 101, 40.0
@@ -33,9 +34,10 @@ def surface(front: torch.Tensor, axis: Axis = UPRIGHT, **kind) -> Surface:
 
 
 def moved(made: Surface, yaw: float, pitch: float = 0.0, **kind) -> torch.Tensor:
-    """(3, h, w) shift and share of the back for every pixel."""
-    at = pixel_grid(HEIGHT, WIDTH) / STEP
-    return sample(made.turned(yaw, pitch, **kind), at, padding="border")[0]
+    """(3, h, w) shift and share of the back for every pixel, and what else `turned` gives."""
+    turned, at = made.turned(yaw, pitch, **kind), pixel_grid(HEIGHT, WIDTH) / STEP
+    torn = sample(turned[:, 5:], at.floor(), padding="border") > 0
+    return sample(turned, torch.where(torn, at.round(), at), padding="border")[0]
 
 
 def look(made: Surface, yaw: float, pitch: float = 0.0, **kind) -> torch.Tensor:

@@ -4,6 +4,7 @@ import pytest
 
 from motion_transfer.pose import blazepose as module
 from motion_transfer.pose.blazepose import Roi
+from motion_transfer.pose.litert import cut_crop
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,8 @@ def test_crop_keeps_pixel_centres(scale, angle):
     y, x = np.mgrid[:1400, :1500]
     sigma = 4 * scale
     blob = 255 * np.exp(-((x - spot[0]) ** 2 + (y - spot[1]) ** 2) / (2 * sigma**2))
-    crop = module._crop(np.repeat(blob[..., None], 3, axis=2).astype(np.uint8), to_image)[..., 0]
+    picture = np.repeat(blob[..., None], 3, axis=2).astype(np.uint8)
+    crop = cut_crop(picture, to_image, 256)[..., 0]
     y, x = np.mgrid[:256, :256]
     mass = crop.astype(float)
     centre = np.array([(mass * x).sum(), (mass * y).sum()]) / mass.sum()
