@@ -61,7 +61,13 @@ from motion_transfer.generator.motion import (
 from motion_transfer.generator.relief import face_relief, head_depth
 from motion_transfer.generator.temporal import blend_carried
 from motion_transfer.generator.turning import PIECES_PX, Surface
-from motion_transfer.generator.warp import draw_layer, draw_turned_layer, pixel_grid, sample
+from motion_transfer.generator.warp import (
+    NEAREST,
+    draw_layer,
+    draw_turned_layer,
+    pixel_grid,
+    sample,
+)
 from motion_transfer.generator.working import Layer, Skirt
 from motion_transfer.pose.retarget import HEAD, MIDHIP, NECK, px_per_metre
 from motion_transfer.pose.skeleton import INDEX, MIRROR
@@ -349,10 +355,11 @@ class ArticulatedGenerator:
             if turn is not None:
                 nodes = xy / STEP
                 torn = sample(turn[:, 5:], nodes.floor()) > 0
-                moved = sample(turn, torch.where(torn, nodes.round(), nodes))
-                xy, hidden = xy + moved[:, :2], moved[:, 2:3]
+                moved = sample(turn[:, 2:], nodes)
+                xy = xy + sample(turn[:, :2], torch.where(torn, (nodes + NEAREST).floor(), nodes))
+                hidden, kept, added = moved[:, :1], moved[:, 1:2], moved[:, 2:3]
                 found = sample(self._surfaces[name].colours, xy, padding="border")
-                alpha = torch.maximum(pixels[:, 3:4], moved[:, 4:5]) * moved[:, 3:4]
+                alpha = torch.maximum(pixels[:, 3:4], added) * kept
                 pixels[:, 3:4] = alpha
                 pixels[:, :3] = alpha * torch.lerp(found[:, :3], found[:, 4:], hidden)
                 pixels[:, 4:] = alpha * (1 - hidden) * found[:, 3:4]
@@ -413,7 +420,7 @@ class ArticulatedGenerator:
             if face is not None:
                 deep = dataclasses.replace(axis, depth=head_depth(face, body))
                 body = Body(deep, texture[0, 3], origin)
-                relief = face_relief(face, body, texture[0, 3].shape, origin)
+                relief = face_relief(face, body, texture[0, 3], origin)
             made["head"] = Surface(texture, back, body, origin, made.get("torso"), relief)
         return made
 
@@ -645,7 +652,7 @@ def _outline(layer: Layer, room_px: float) -> tuple[torch.Tensor, torch.Tensor]:
     hull = cv2.convexHull(points)[:, 0]
     points = points[:: max(1, len(points) // OUTLINE_POINTS)]
     sides = room_px * np.array([(1, 0), (-1, 0), (0, 1), (0, -1)])
-    roomy = (hull + sides[:, None]).reshape(-1, 2)
+    roomy = np.unique((hull + sides[:, None]).reshape(-1, 2), axis=0)
     corners, outline = (torch.tensor(p + corner, dtype=torch.float32) for p in (roomy, points))
     return corners, outline
 

@@ -48,23 +48,23 @@ def head_depth(points: np.ndarray, body: Body) -> float:
 
 
 def face_relief(
-    points: np.ndarray, body: Body, size_hw: tuple[int, int], origin_xy: tuple[int, int]
+    points: np.ndarray, body: Body, alpha: torch.Tensor, origin_xy: tuple[int, int]
 ) -> torch.Tensor:
     """(h, w) pixels that a face stands out of its head towards the camera, from the brows down.
 
     Args:
         points: (468, 3) of `FaceMesh`, pixels of the photo.
         body: the head.
-        size_hw: of its texture.
+        alpha: (h, w) of its texture.
         origin_xy: position of the texture's first pixel in the photo.
     """
-    grid = pixel_grid(*size_hw, device=body.down.device)
+    grid = pixel_grid(*alpha.shape, device=alpha.device)
     depth = LinearNDInterpolator(points[:, :2] - np.array(origin_xy), points[:, 2])(
         grid[0].permute(1, 2, 0).cpu().numpy()
     )
     face = np.isfinite(depth)
     if not face.any():
-        return torch.zeros(size_hw, device=grid.device)
+        return torch.zeros_like(alpha)
     along, across = body.place(grid, origin_xy)
     _, half = body.line(along)
     landmarks = body.place_points(points[[*SIDES, BROWS, BRIDGE], :2])
@@ -80,7 +80,7 @@ def face_relief(
     inside = ndimage.distance_transform_edt(np.pad(face, 1))[1:-1, 1:-1]
     shown = below * np.clip(inside / (FADE * width), 0, 1)
     found = (np.maximum(out, 0) * shown).astype(np.float32)
-    return torch.from_numpy(cv2.GaussianBlur(found, (0, 0), SMOOTH * width)).to(grid.device)
+    return torch.from_numpy(cv2.GaussianBlur(found, (0, 0), SMOOTH * width)).to(alpha)
 
 
 def _face_width(points: np.ndarray) -> float:

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+NEAREST = 0.499  # to add before rounding down: half a pixel is a tie, and noise would decide
 Weights = tuple[Any, Any, Any, Any]
 
 
@@ -221,15 +222,15 @@ def draw_turned_layer(
             alpha = bilinear(texture, sy, sx, 3, at)
             mx, my = px * fine, py * fine
             sx, sy = np.uintp(mx), np.uintp(my)
-            if moved[sy, sx, 5] > 0:  # torn
-                mx, my = np.float32(round(mx)), np.float32(round(my))
-                sx, sy = np.uintp(mx), np.uintp(my)
             at = bilinear_weights(mx - np.float32(sx), my - np.float32(sy))
             alpha = max(alpha, bilinear(moved, sy, sx, 4, at))
             if alpha <= 0:
                 continue
             hidden = bilinear(moved, sy, sx, 2, at)
             alpha *= bilinear(moved, sy, sx, 3, at)
+            if moved[sy, sx, 5] > 0:  # torn: nothing between the nodes is meant
+                sx, sy = np.uintp(mx + np.float32(NEAREST)), np.uintp(my + np.float32(NEAREST))
+                at = bilinear_weights(zero, zero)
             px = min(max(px + bilinear(moved, sy, sx, 0, at), zero), right)
             py = min(max(py + bilinear(moved, sy, sx, 1, at), zero), bottom)
             sx, sy = np.uintp(px), np.uintp(py)

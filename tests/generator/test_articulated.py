@@ -220,13 +220,13 @@ def test_outlines_have_points_between_their_corners() -> None:
     rgba = np.zeros((140, 30, 4), np.float32)
     rgba[5:135, 5:25] = 1
     layer = Layer(name="left_shin", box_xyxy=(100, 50, 130, 190), rgba=rgba, visible=rgba[..., 3])
-    corners, points = articulated._outline(layer)
+    corners, points = articulated._outline(layer, 0.0)
     assert len(corners) == 4
     assert points.amin(0).tolist() == [105, 55] and points.amax(0).tolist() == [124, 184]
     gaps = (points - points.roll(1, 0)).norm(dim=1)
     assert gaps.max() < 6 and len(points) < 400
     empty = replace(layer, rgba=np.zeros_like(rgba))
-    assert [x.tolist() for x in articulated._outline(empty)] == [[[100, 50]]] * 2
+    assert [x.tolist() for x in articulated._outline(empty, 0.0)] == [[[100, 50]]] * 2
 
 
 def test_noise_of_the_depth_does_not_change_the_order(puppet: Source) -> None:
@@ -406,6 +406,35 @@ def test_a_face_looks_where_the_dancer_looks(puppet: Source, turn: float) -> Non
     assert (found - ears) * np.sign(turn) > 0.025 * PX
 
 
+def face_of(source: Source) -> np.ndarray:
+    """(468, 3) a round face with a nose, where the puppet's head is."""
+    xy = source.pose.xy[0]
+    eyes, mouth = ((xy[INDEX[f"{a}"]] + xy[INDEX[f"{b}"]]) / 2 for a, b in (
+        ("left_eye", "right_eye"), ("mouth_left", "mouth_right")))  # fmt: skip
+    width, rng = 0.22 * PX, np.random.default_rng(0)
+    x, y = rng.uniform(-1, 1, 468), rng.uniform(-1, 1.2, 468)
+    x[[234, 454, 9, 168]], y[[234, 454, 9, 168]] = (-1, 1, 0, 0), (0.5, 0.5, -0.4, -0.1)
+    out = width / 2 * np.sqrt(1 - (x / 1.05) ** 2)
+    out += 0.05 * PX * np.clip(1 - np.hypot(x / 0.4, (y - 0.5) / 0.4), 0, 1)
+    x, y = eyes[0] + x * width / 2, eyes[1] + y * (mouth[1] - eyes[1])
+    return np.stack([x, y, -out], -1).astype(np.float32)
+
+
+def test_a_profile_has_a_nose(puppet: Source) -> None:
+    # bug: a head from the side is a block
+    target = poses([metres(angles=A_POSE, turn=75)])
+    flat, found = (
+        whole(render(replace(puppet, face=face), target))[..., 3]
+        for face in (None, face_of(puppet))
+    )
+    more = np.argwhere(found > flat + 0.5)
+    assert len(more) > 10
+    nose = target.xy[0, INDEX["nose"]]
+    assert np.abs(more.mean(0) - nose[::-1]).max() < 0.06 * PX
+    mouth = round(float(target.xy[0, INDEX["mouth_left"], 1]))
+    assert not (flat > found + 0.05)[:mouth].any()
+
+
 def test_ears_bend_no_face_that_turns(puppet: Source) -> None:
     # bug: a cheek is shifted further beside an ear than below it, and there is a scar
     rgb, alpha = puppet.rgb.copy(), puppet.alpha.copy()
@@ -438,14 +467,16 @@ def test_the_back_of_a_head_is_not_striped(puppet: Source) -> None:
     assert 1 < painted.mean((0, 2)).std() < 0.3 * rgb[hair].std()
 
 
-def test_both_ways_of_turning_agree(puppet: Source) -> None:
+@pytest.mark.parametrize("with_face", [False, True])
+def test_both_ways_of_turning_agree(puppet: Source, with_face: bool) -> None:
     # bug: the loop for the CPU and the layers for the GPU turn differently
-    generator = cut(puppet)
-    for turn in (40.0, 170.0):
+    generator = cut(replace(puppet, face=face_of(puppet)) if with_face else puppet)
+    for turn in (40.0, 80.0, 170.0):
         plan, _ = generator.plan(poses([metres(angles=A_POSE, turn=turn)]), slice(0, 1))
         box = (0, 0, SIZE_HW[1], SIZE_HW[0])
         fused, flow = generator._draw_numpy(plan, 0, box, True)
         layered, flow_layered = generator._draw_torch(plan, 0, box, True)
         assert torch.allclose(fused, layered, atol=8e-3)
         opaque = fused[3] > 0.9
-        assert torch.allclose(flow[:, opaque], flow_layered[:, opaque], atol=0.1)
+        apart = (flow[:, opaque] - flow_layered[:, opaque]).abs() > 0.1
+        assert apart.float().mean() < 1e-3  # where a nose ends is a matter of a pixel

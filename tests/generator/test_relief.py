@@ -103,7 +103,7 @@ def body(half: float) -> Body:
 @pytest.mark.parametrize("half", [33.0, 50.0])
 def test_of_a_face_the_nose_stands_out(half: float) -> None:
     # however wide the hair is: against that all of a face would stand out, or sink
-    found = face_relief(face(), body(half), (HEIGHT, WIDTH), (0, 0)).numpy()
+    found = face_relief(face(), body(half), torch.ones(HEIGHT, WIDTH), (0, 0)).numpy()
     row, column = np.unravel_index(found.argmax(), found.shape)
     assert np.hypot(row - 34, column - 50) < 4
     assert found.max() == pytest.approx(10, abs=3)

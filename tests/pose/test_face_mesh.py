@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -66,10 +68,8 @@ def test_the_face_of_somebody_else_is_none(mesh, photo, pose) -> None:
     # a joint dragged aside: the crop shows the face, but at its rim
     points = mesh.find(photo.rgb, pose)
     width = np.linalg.norm(np.subtract(*points[list(SIDES), :2]))
-    assert mesh.find(photo.rgb, _with(pose, pose.xy + [0.9 * width, 0])) is None
+    assert mesh.find(photo.rgb, _with(pose, pose.xy + np.array([0.9 * width, 0]))) is None
 
 
 def _with(pose, xy):
-    from dataclasses import replace
-
     return replace(pose, xy=xy.astype(np.float32))
