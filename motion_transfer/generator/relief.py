@@ -27,6 +27,8 @@ DEEP, LEAST_DEPTH = 1.15, 0.3
 share of its own width."""
 FADE, SMOOTH = 0.12, 0.02  # from a face's rim to where it stands out, and of it; of its width
 WIDER = 1.05  # a face's round than from ear to ear
+_SMALL, _LARGE = math.radians(8), math.radians(25)
+"""A turn up to the first may be noise and moves no nose; from the second all of it."""
 _LEAST_PX = 0.5
 _TORN_PX = 1.5 * STEP  # from one node to the next
 _NUM_ANGLES = 65
@@ -144,7 +146,8 @@ class Relief:
         shape, near = cosine.shape, self._near
         shift, cosine, seen = shift.flatten(1), cosine.flatten(), torch.zeros_like(cosine.flatten())
         along = self._along + (shift[:, near] * self._body.down.flatten(1)).sum(0)
-        heights = self._at(along)
+        sure = min(1.0, max(0.0, (abs(yaw) - _SMALL) / (_LARGE - _SMALL)))
+        heights = self._at(along) * sure
         place, depth, thick = self._curve(yaw, heights)
         angle, height, won = _nearest(self._place, place, depth, heights, self._angles, thick)
         # beyond the outline what stands out the most goes on, and is cut off softly
