@@ -58,7 +58,7 @@ from motion_transfer.generator.motion import (
     smoothstep,
     unit,
 )
-from motion_transfer.generator.relief import face_relief, head_depth
+from motion_transfer.generator.relief import face_relief, find_ears, head_depth
 from motion_transfer.generator.temporal import blend_carried
 from motion_transfer.generator.turning import PIECES_PX, Surface
 from motion_transfer.generator.warp import (
@@ -86,6 +86,7 @@ TORSO_DEPTH, SHOULDER_DEPTH = 0.71, 0.62  # of a trunk from the side, shares of 
 CHEST_BEFORE_M, SEAT_BEHIND_M = 0.02, 0.011  # the line from hips to neck, metres
 LOOSE = 0.78  # half the width of a sleeve, shares of a limb's radius with what may lie about it
 EARS_M = 0.03  # over which a head's outline is smoothed: ears are no part of its round
+EAR_M = 0.085  # as far from an ear's key point does it stand out of a head
 MUCH_HAIR = 0.3  # share of the back of a head that the photo shows
 HAIR_GUIDED = 0.3  # see `exemplar.GUIDED`: what is guessed of hair is less sure than of cloth
 _LEAST_TURN = np.radians(0.2)  # less is not drawn
@@ -359,7 +360,7 @@ class ArticulatedGenerator:
                 xy = xy + sample(turn[:, :2], torch.where(torn, (nodes + NEAREST).floor(), nodes))
                 hidden, kept, added = moved[:, :1], moved[:, 1:2], moved[:, 2:3]
                 found = sample(self._surfaces[name].colours, xy, padding="border")
-                alpha = torch.maximum(pixels[:, 3:4], added) * kept
+                alpha = torch.maximum(pixels[:, 3:4] * kept, added)
                 pixels[:, 3:4] = alpha
                 pixels[:, :3] = alpha * torch.lerp(found[:, :3], found[:, 4:], hidden)
                 pixels[:, 4:] = alpha * (1 - hidden) * found[:, 3:4]
@@ -417,11 +418,12 @@ class ArticulatedGenerator:
             back = _back_of_head(self.layers["head"], joints, self._metre).to(self.device)
             texture, origin = self._textures["head"], self._origin("head")
             body, relief = Body(axis, texture[0, 3], origin), None
+            ears = find_ears(joints, body, texture[0, 3], origin, EAR_M * self._metre)
             if face is not None:
                 deep = dataclasses.replace(axis, depth=head_depth(face, body))
                 body = Body(deep, texture[0, 3], origin)
                 relief = face_relief(face, body, texture[0, 3], origin)
-            made["head"] = Surface(texture, back, body, origin, made.get("torso"), relief)
+            made["head"] = Surface(texture, back, body, origin, made.get("torso"), relief, ears)
         return made
 
     def _turn(self, plan: Plan, name: str, frame: int) -> torch.Tensor | None:

@@ -21,6 +21,7 @@ from torch.nn import functional
 from motion_transfer.generator.bodies import STEP, Body, BodyPixels, round_place
 from motion_transfer.generator.warp import pixel_grid, sample
 from motion_transfer.pose.face_mesh import BRIDGE, BROWS, SIDES
+from motion_transfer.pose.skeleton import INDEX
 
 DEEP, LEAST_DEPTH = 1.15, 0.3
 """A head is so many times as deep as the face is wide, however wide the hair is; and at least this
@@ -83,6 +84,34 @@ def face_relief(
     shown = below * np.clip(inside / (FADE * width), 0, 1)
     found = (np.maximum(out, 0) * shown).astype(np.float32)
     return torch.from_numpy(cv2.GaussianBlur(found, (0, 0), SMOOTH * width)).to(alpha)
+
+
+def find_ears(
+    joints: np.ndarray,
+    body: Body,
+    alpha: torch.Tensor,
+    origin_xy: tuple[int, int],
+    radius_px: float,
+) -> torch.Tensor:
+    """(h, w) in [0, 1] what of a head's outline is ears.
+
+    Args:
+        joints: (33 or more, 2), pixels of the photo.
+        body: the head.
+        alpha: (h, w) of its texture.
+        origin_xy: position of the texture's first pixel in the photo.
+        radius_px: of an ear.
+    """
+    grid = pixel_grid(*alpha.shape, device=alpha.device)
+    along, across = body.place(grid, origin_xy)
+    middle, half = body.line(along)
+    out = ((across - middle).abs() - half).clamp(0, 1)
+    found = torch.zeros_like(alpha)
+    for side in ("left", "right"):
+        place = joints[INDEX[f"{side}_ear"]] - np.array(origin_xy)
+        away = (grid[0] - grid.new_tensor(place.tolist())[:, None, None]).norm(dim=0)
+        found = torch.maximum(found, out * (2 - 2 * away / radius_px).clamp(0, 1))
+    return found
 
 
 def _face_width(points: np.ndarray) -> float:

@@ -48,6 +48,7 @@ class Surface:
         origin_xy: position of the texture's first pixel in the photo.
         trunk: that the lower end of the layer goes with, and what it shows where that ends.
         relief: (h, w) pixels that it stands out of the body towards the camera.
+        ears: (h, w) in [0, 1] what stands out at the sides, and is no outline from the side.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Surface:
         origin_xy: tuple[int, int],
         trunk: Surface | None = None,
         relief: torch.Tensor | None = None,
+        ears: torch.Tensor | None = None,
     ) -> None:
         height, width = front.shape[-2:]
         self.body, self._origin_xy = body, origin_xy
@@ -87,6 +89,9 @@ class Surface:
         self._share = _share(body.axis, self._own)
         self._relief = None if relief is None else Relief(body, self._own, relief, origin_xy)
         self.reach_px = 0.0 if self._relief is None else self._relief.reach_px
+        self._ears = torch.zeros_like(self._own.along)
+        if ears is not None:
+            self._ears = sample(ears[None, None], nodes)[0, 0]
         self._trunk = None if trunk is None else BodyPixels(trunk.body, nodes, origin_xy)
         self._hanging = torch.zeros_like(self._own.along)  # beyond the neck, which turns less
         if trunk is not None:
@@ -113,8 +118,9 @@ class Surface:
         Returns:
             (1, 6, H, W) every `STEP` pixels: the shift from there to a place in the photo, (x, y),
             and in [0, 1] how much of the side away from the camera is seen, how much of the layer
-            stays (hair that hangs before a trunk is not seen from behind), how much is seen there
-            at least, within the layer or not (a nose stands out of a head's outline), and whether
+            stays (hair that hangs before a trunk is not seen from behind, nor are ears an outline
+            from the side), how much is seen there at least, within the layer or not (a nose stands
+            out of a head's outline), and whether
             what is shown is torn between here and the nodes to the right and below: there the
             nearest of them is meant, nothing between them.
         """
@@ -128,10 +134,11 @@ class Surface:
             cosine = torch.lerp(their_cosine, cosine, self._share)
         # a little of the other side is better told from what is next to it
         far = (abs(math.remainder(yaw, math.tau)) - _SMALL) / (_LARGE - _SMALL)
-        last = _LAST[0] + (_LAST[1] - _LAST[0]) * min(1.0, max(0.0, far))
+        far = min(1.0, max(0.0, far))
+        last = _LAST[0] + (_LAST[1] - _LAST[0]) * far
         other = smoothstep(0.5 - (cosine - last) / (2 * _SOFT))
         back = 1 - other if behind else other
-        kept = 1 - self._hanging * back
+        kept = (1 - self._hanging * back) * (1 - far * self._ears)
         return torch.cat([shift, torch.stack([back, kept, added, torn])])[None]
 
 

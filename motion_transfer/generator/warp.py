@@ -223,11 +223,10 @@ def draw_turned_layer(
             mx, my = px * fine, py * fine
             sx, sy = np.uintp(mx), np.uintp(my)
             at = bilinear_weights(mx - np.float32(sx), my - np.float32(sy))
-            alpha = max(alpha, bilinear(moved, sy, sx, 4, at))
+            alpha = max(alpha * bilinear(moved, sy, sx, 3, at), bilinear(moved, sy, sx, 4, at))
             if alpha <= 0:
                 continue
             hidden = bilinear(moved, sy, sx, 2, at)
-            alpha *= bilinear(moved, sy, sx, 3, at)
             if moved[sy, sx, 5] > 0:  # torn: nothing between the nodes is meant
                 sx, sy = np.uintp(mx + np.float32(NEAREST)), np.uintp(my + np.float32(NEAREST))
                 at = bilinear_weights(zero, zero)
