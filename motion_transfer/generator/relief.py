@@ -32,7 +32,7 @@ _SMALL, _LARGE = math.radians(8), math.radians(25)
 """A turn up to the first may be noise and moves no nose; from the second all of it."""
 _LEAST_PX = 0.5
 _TORN_PX = 1.5 * STEP  # from one node to the next
-_NUM_ANGLES = 65
+_NUM_ANGLES = 45
 _NODS = 0.3  # of its length at most is a relief nodded
 _BACK = -0.3  # depth, of the half width, down to which what stands out is seen beyond the outline
 
@@ -138,20 +138,25 @@ class Relief:
         along, _ = body.place(pixel_grid(*out.shape, device=out.device), origin_xy)
         rows = along[out > _LEAST_PX]
         first, last = (float(rows.min()), float(rows.max())) if len(rows) else (0.0, 0.0)
-        room = _NODS * (last - first) + STEP
-        near = (nodes.along > first - room) & (nodes.along < last + room)
-        self._near = near.flatten().nonzero()[:, 0]
-        self._along, self._across = (v.flatten()[self._near] for v in (nodes.along, nodes.across))
-        self._place = ((nodes.across - nodes.middle) / nodes.half).flatten()[self._near]
-        self._angles = torch.linspace(-math.pi / 2, math.pi / 2, _NUM_ANGLES, device=out.device)
+        angles = torch.linspace(-math.pi / 2, math.pi / 2, _NUM_ANGLES, device=out.device)
         lines = torch.arange(first - STEP, last + 2 * STEP, STEP, device=out.device)
-        self._first = first - STEP
-        lines = lines[:, None].expand(-1, _NUM_ANGLES)
-        middle, half = body.line(lines)
-        where = body.position(lines, middle + half * round_place(self._angles.sin()), origin_xy)
-        heights = sample(out[None, None], where)[0, 0] / half  # of the half width
-        self._heights = functional.pad(heights, (0, 0, 1, 1))  # (L, K), nothing at the ends
-        self._first -= STEP
+        self._first = first - 2 * STEP
+        middle, half = body.line(lines[:, None].expand(-1, _NUM_ANGLES))
+        across = middle + half * round_place(angles.sin())
+        where = body.position(lines[:, None].expand_as(across), across, origin_xy)
+        heights = sample(out[None, None], where)[0, 0]
+        heights = heights * (heights > _LEAST_PX) / half  # of the half width
+        heights = functional.pad(heights, (0, 0, 1, 1))  # nothing at the ends
+        high = functional.max_pool1d(heights.amax(0)[None], 3, 1, 1)[0] > 0
+        self._angles, self._heights = angles[high], heights[:, high]  # (K,), (L, K)
+        room = _NODS * (last - first) + STEP
+        place = (nodes.across - nodes.middle) / nodes.half
+        near = (nodes.along > first - room) & (nodes.along < last + room)
+        near &= place.abs() < 1 + heights.max() + 2 * STEP / nodes.half
+        self._near = (near & high.any()).flatten().nonzero()[:, 0]
+        self._along, self._across, self._place = (
+            v.flatten()[self._near] for v in (nodes.along, nodes.across, place)
+        )
 
     def turned(
         self, yaw: float, pitch: float, shift: torch.Tensor, cosine: torch.Tensor
@@ -173,9 +178,12 @@ class Relief:
             begins a cheek.
         """
         shape, near = cosine.shape, self._near
-        shift, cosine, seen = shift.flatten(1), cosine.flatten(), torch.zeros_like(cosine.flatten())
+        nothing = torch.zeros_like(cosine)
+        sure = min(1.0, (abs(math.remainder(yaw, math.tau)) - _SMALL) / (_LARGE - _SMALL))
+        if sure <= 0 or not len(near):
+            return shift, cosine, nothing, nothing
+        shift, cosine, seen = shift.flatten(1), cosine.flatten(), nothing.flatten()
         along = self._along + (shift[:, near] * self._body.down.flatten(1)).sum(0)
-        sure = min(1.0, max(0.0, (abs(yaw) - _SMALL) / (_LARGE - _SMALL)))
         heights = self._at(along) * sure
         place, depth, thick = self._curve(yaw, heights)
         angle, height, won = _nearest(self._place, place, depth, heights, self._angles, thick)
@@ -200,7 +208,7 @@ class Relief:
         cosine[near] = torch.where(changed, angle.cos(), cosine[near])
         seen[near] = torch.where(changed, cover, 0.0)
         shift, seen = shift.reshape(2, *shape), seen.reshape(shape)
-        return shift, cosine.reshape(shape), seen, _torn((shift - before).norm(dim=0))
+        return shift, cosine.reshape(shape), seen, _torn(torch.hypot(*(shift - before)))
 
     def _at(self, along: torch.Tensor) -> torch.Tensor:
         """(N, K) heights at (N,) places along the axis."""
