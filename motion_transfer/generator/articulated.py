@@ -417,9 +417,9 @@ class ArticulatedGenerator:
             )  # fmt: skip
             back = _back_of_head(self.layers["head"], joints, self._metre).to(self.device)
             texture, origin = self._textures["head"], self._origin("head")
-            body, relief = Body(axis, texture[0, 3], origin), None
-            ears = find_ears(joints, body, texture[0, 3], origin, EAR_M * self._metre)
-            if face is not None:
+            body, relief, ears = Body(axis, texture[0, 3], origin), None, None
+            if face is not None:  # or the photo shows a profile, whose nose is at the outline
+                ears = find_ears(joints, body, texture[0, 3], origin, EAR_M * self._metre)
                 deep = dataclasses.replace(axis, depth=head_depth(face, body))
                 body = Body(deep, texture[0, 3], origin)
                 relief = face_relief(face, body, texture[0, 3], origin)

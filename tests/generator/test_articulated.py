@@ -431,8 +431,18 @@ def test_a_profile_has_a_nose(puppet: Source) -> None:
     assert len(more) > 10
     nose = target.xy[0, INDEX["nose"]]
     assert np.abs(more.mean(0) - nose[::-1]).max() < 0.06 * PX
-    mouth = round(float(target.xy[0, INDEX["mouth_left"], 1]))
-    assert not (flat > found + 0.05)[:mouth].any()
+
+
+@pytest.mark.parametrize("with_face", [True, False])
+def test_ears_go_where_a_face_was_found(puppet: Source, with_face: bool) -> None:
+    # bug: of a photo from the side the nose was taken for an ear, and cut off
+    alpha, rgb = puppet.alpha.copy(), puppet.rgb.copy()
+    x, y = middle(puppet.pose, "left_ear", "right_ear")
+    lump = np.hypot(np.arange(SIZE_HW[1]) - x - 0.13 * PX, np.arange(SIZE_HW[0])[:, None] - y) < 9
+    alpha[lump], rgb[lump] = 1, COLOURS["head"]
+    source = replace(puppet, alpha=alpha, rgb=rgb, face=face_of(puppet) if with_face else None)
+    ears = cut(source)._surfaces["head"]._ears
+    assert (ears.max() > 0.1) == with_face
 
 
 def test_ears_bend_no_face_that_turns(puppet: Source) -> None:
