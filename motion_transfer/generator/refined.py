@@ -48,6 +48,7 @@ from motion_transfer.pose.track import PoseTrack
 CHIN_TORSOS = (-0.2, 0.1)
 """From the face's middle to where hair begins to be held, and on to where it is; lengths of the
 torso."""
+AWAY = (0.6, 0.3)  # facing from which more and more of a head below the chin is held, and all of it
 WHOLE_PX = 2  # what is so near to what stays whole does so, too
 _CUT = 0.3  # of alpha; where so much was to go, what was found for a colour means nothing
 _LEAST = 1e-3  # alpha
@@ -121,7 +122,7 @@ class RefinedGenerator:
                 shown,
                 self._puppets.draw_loose(plan.puppets, frame),
                 self._puppets.draw_head(plan.puppets, frame),
-                behind=plan.puppets.facing(frame) < 0,
+                away=_away(plan.puppets.facing(frame)),
                 pose=pose_at(plan.framing.poses, at), torso_px=plan.framing.torso_px[at],
                 crop=plan.framing.crop(int(at)), crop_hw=self.crop_hw,
             )  # fmt: skip
@@ -134,7 +135,7 @@ def refine(
     loose: Rendition | None,
     head: Rendition | None,
     *,
-    behind: bool,
+    away: float,
     pose: Pose,
     torso_px: torch.Tensor,
     crop: Crop,
@@ -148,8 +149,8 @@ def refine(
         shown: (1, h, w) in [0, 1], how much of it a photo shows.
         loose: skirt and wide sleeves alone, if the person wears any.
         head: the head alone, with its hair, if the photo shows it.
-        behind: whether the other side than the photo's is seen: then all of the head is held, and
-            long hair is not mixed with what it hangs over.
+        away: in [0, 1], how far the side that the photo shows is turned away: so much of the head
+            below the chin is held too, and long hair is not mixed with what it hangs over.
         pose: (1,) the frame's, in crop pixels.
         torso_px: (1,) see `pose_maps.draw_pose`.
         crop: (1,) where the crop lies in the frame.
@@ -159,8 +160,8 @@ def refine(
     box = drawn.box_xyxy
     (left, top), window_hw = _window(box, crop, crop_hw)
     held_head = head
-    if head is not None and not behind:
-        held_head = _hair(head, pose, torso_px, crop, crop_hw)
+    if head is not None and away < 1:
+        held_head = _hair(head, away, pose, torso_px, crop, crop_hw)
     planes = _planes(drawn, shown, held_head, (loose, head))
     planes = _shrink(planes, drawn.box_xyxy, crop, crop_hw, (left, top), window_hw)
     shift = planes.new_tensor([left, top])
@@ -182,10 +183,20 @@ def refine(
     return drawn._replace(rgba=apply(drawn.rgba, stack, place))
 
 
+def _away(facing: float) -> float:
+    """How far a side is turned away that faces the camera as much as this, [-1, 1]."""
+    return min(1.0, max(0.0, (AWAY[0] - facing) / (AWAY[0] - AWAY[1])))
+
+
 def _hair(
-    head: Rendition, pose: Pose, torso_px: torch.Tensor, crop: Crop, crop_hw: tuple[int, int]
+    head: Rendition,
+    away: float,
+    pose: Pose,
+    torso_px: torch.Tensor,
+    crop: Crop,
+    crop_hw: tuple[int, int],
 ) -> Rendition:
-    """What of the head is above the chin: face and hair, and no collar."""
+    """What of the head is above the chin: face and hair, and no collar; of the rest a share."""
     centre, up, known = face_axis(pose)
     middle = centre.new_tensor([(n - 1) / 2 for n in crop_hw[::-1]])
     x, y = ((centre - middle) / crop.scale[:, None].to(centre) + crop.centre.to(centre))[0]
@@ -194,7 +205,7 @@ def _hair(
     down = torch.arange(y0, y1, device=centre.device)[:, None] - y
     above = (across * up[0, 0] + down * up[0, 1]) * crop.scale[0] / torso_px[0]
     share = ((above - CHIN_TORSOS[0]) / CHIN_TORSOS[1]).clamp(0, 1) * known[0]
-    return head._replace(rgba=head.rgba * share)
+    return head._replace(rgba=head.rgba * share.clamp_min(away))
 
 
 def _keep_whole(found: Refinement, whole: torch.Tensor) -> Refinement:

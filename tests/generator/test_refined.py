@@ -64,7 +64,7 @@ def run(
     drawn = drawn or drawn_person()
     assert drawn.visibility is not None
     return refine(
-        network, drawn, drawn.visibility, loose, head, behind=False, pose=some_pose(CROP_HW),
+        network, drawn, drawn.visibility, loose, head, away=0.0, pose=some_pose(CROP_HW),
         torso_px=torch.tensor([13.0]), crop=crop, crop_hw=CROP_HW,
     )  # fmt: skip
 
@@ -212,14 +212,14 @@ def generator(*, seed: int | None = None) -> RefinedGenerator:
     return RefinedGenerator([SOURCE], Pretrained(networks, "refinement"), crop_hw=(128, 96))
 
 
-@pytest.mark.parametrize(("turn", "behind"), [(0, False), (60, False), (180, True)])
-def test_the_other_side_is_told_by_the_shoulders(turn: float, behind: bool, monkeypatch) -> None:
+@pytest.mark.parametrize(("turn", "away"), [(0, 0.0), (30, 0.0), (80, 1.0), (180, 1.0)])
+def test_the_other_side_is_told_by_the_shoulders(turn: float, away: float, monkeypatch) -> None:
     asked = []
-    monkeypatch.setattr(refined, "refine", lambda *_, **how: asked.append(how["behind"]))
+    monkeypatch.setattr(refined, "refine", lambda *_, **how: asked.append(how["away"]))
     made = generator()
     plan, _ = made.plan(poses([metres(angles=A_POSE, turn=turn)]), slice(0, 1))
     made.draw(plan, 0)
-    assert asked == [behind]
+    assert asked == [away]
 
 
 def dance(count: int):
@@ -273,9 +273,7 @@ def test_nobody_there() -> None:
 
 def test_nobody_gets_another_face_or_loses_a_bun() -> None:
     # bug: the network repaints eyes and mouth, and the person is less alike
-    def found_at(
-        known: float, head: Rendition | None = None, *, behind: bool = False
-    ) -> torch.Tensor:
+    def found_at(known: float, head: Rendition | None = None, *, away: float = 0.0) -> torch.Tensor:
         pose = some_pose(CROP_HW)
         xy = pose.xy.clone()
         xy[:, [JOINT[n] for n in ("nose", "right_eye", "left_eye")]] = torch.tensor([24.0, 20.0])
@@ -284,7 +282,7 @@ def test_nobody_gets_another_face_or_loses_a_bun() -> None:
         drawn = drawn_person()
         assert drawn.visibility is not None
         refine(
-            network, drawn, drawn.visibility, None, head, behind=behind,
+            network, drawn, drawn.visibility, None, head, away=away,
             pose=pose._replace(xy=xy, known=torch.full_like(pose.known, known)),
             torso_px=torch.tensor([20.0]), crop=Crop(torch.tensor([[110.0, 160.0]]),
             torch.tensor([0.25])), crop_hw=CROP_HW,
@@ -306,5 +304,5 @@ def test_nobody_gets_another_face_or_loses_a_bun() -> None:
     assert 21 <= rows.max() <= 24  # down to the chin: a collar is the network's
     assert found_at(0.0, wide).max() == 0
     # bug: from behind, a glow where hair ends before a shirt
-    _, rows = torch.nonzero(found_at(0.0, wide, behind=True) > 0.5).unbind(1)[::-1]
+    _, rows = torch.nonzero(found_at(0.0, wide, away=1.0) > 0.5).unbind(1)[::-1]
     assert rows.max() - rows.min() >= 21  # all of the 90 pixels
