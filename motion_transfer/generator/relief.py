@@ -188,7 +188,7 @@ class Relief:
         place, depth, thick = self._curve(yaw, heights)
         angle, height, won = _nearest(self._place, place, depth, heights, self._angles, thick)
         # beyond the outline what stands out the most goes on, and is cut off softly
-        side = math.copysign(1.0, yaw)
+        side = math.copysign(1.0, math.sin(yaw))
         out = (side * place).masked_fill((heights <= 0) | (depth < _BACK), 0)
         reach, edge = out.max(1)
         _, half = self._body.line(along)
