@@ -86,7 +86,7 @@ TORSO_DEPTH, SHOULDER_DEPTH = 0.71, 0.62  # of a trunk from the side, shares of 
 CHEST_BEFORE_M, SEAT_BEHIND_M = 0.02, 0.011  # the line from hips to neck, metres
 LOOSE = 0.78  # half the width of a sleeve, shares of a limb's radius with what may lie about it
 EARS_M = 0.03  # over which a head's outline is smoothed: ears are no part of its round
-EAR_M = 0.085  # as far from an ear's key point does it stand out of a head
+EAR_REACH_M = 0.085  # as far from an ear's key point does it stand out of a head
 MUCH_HAIR = 0.3  # share of the back of a head that the photo shows
 HAIR_GUIDED = 0.3  # see `exemplar.GUIDED`: what is guessed of hair is less sure than of cloth
 _LEAST_TURN = np.radians(0.2)  # less is not drawn
@@ -419,7 +419,7 @@ class ArticulatedGenerator:
             texture, origin = self._textures["head"], self._origin("head")
             body, relief, ears = Body(axis, texture[0, 3], origin), None, None
             if face is not None:  # or the photo shows a profile, whose nose is at the outline
-                ears = find_ears(joints, body, texture[0, 3], origin, EAR_M * self._metre)
+                ears = find_ears(joints, body, texture[0, 3], origin, EAR_REACH_M * self._metre)
                 deep = dataclasses.replace(axis, depth=head_depth(face, body))
                 body = Body(deep, texture[0, 3], origin)
                 relief = face_relief(face, body, texture[0, 3], origin)

@@ -1,12 +1,12 @@
 """Turning in depth: the texture of a layer on a round body that turns inside its outline.
 
-A head, a torso or a skirt is taken for an elliptical cylinder. When the person turns, the outline
-stays what the layer's motion makes of it, but what lies inside goes round: a face looks where the
-dancer looks, and the buttons of a jacket go to its side. What comes round from where the photo
-does not see is another texture.
+A head, a torso or a skirt is taken for an elliptical cylinder (`bodies.py`). When the person turns,
+the outline stays what the layer's motion makes of it, but for a nose that stands out (`relief.py`)
+and for ears, and what lies inside goes round: a face looks where the dancer looks, and the buttons
+of a jacket go to its side. What comes round from where the photo does not see is another texture.
 
 Axes: h w pixels of the texture, H W nodes of a grid over it (what moves is smooth, so it is
-computed coarsely and interpolated), L lines across the axis, one for each pixel along it.
+computed coarsely and interpolated).
 """
 
 from __future__ import annotations
