@@ -303,6 +303,9 @@ def test_nobody_gets_another_face_or_loses_a_bun() -> None:
     assert columns.max() - columns.min() >= 17  # all of the 80 pixels, at a quarter
     assert 21 <= rows.max() <= 24  # down to the chin: a collar is the network's
     assert found_at(0.0, wide).max() == 0
+    # bug: who turns away loses the ends of long hair at once
+    below = found_at(1.0, wide, away=0.5)[26:30]
+    assert below.max() == pytest.approx(0.5, abs=0.01)
     # bug: from behind, a glow where hair ends before a shirt
     _, rows = torch.nonzero(found_at(0.0, wide, away=1.0) > 0.5).unbind(1)[::-1]
     assert rows.max() - rows.min() >= 21  # all of the 90 pixels

@@ -113,6 +113,7 @@ def face(width: float = 60.0, nose_px: float = 12.0) -> np.ndarray:
     x, y = 50 + x * width / 2, 30 + y * 28
     out = np.sqrt(np.maximum((0.53 * width) ** 2 - (x - 50) ** 2, 0))
     out += nose_px * np.clip(1 - np.hypot(x - 50, y - 34) / 8, 0, 1)
+    out += nose_px * np.clip(1 - np.hypot(x - 50, y - 10) / 8, 0, 1)  # a fringe
     return np.stack([x, y, -out], -1).astype(np.float32)
 
 
