@@ -56,6 +56,8 @@ MOST_PX, UNLIKE = 12, 40  # what hidden pixels are not filled from differs by mo
 WIDER_JOINT, WIDE_SLEEVE = 1.15, 4.0  # than the limb beside it; than a usual limb
 EVENED = 60  # rounds of diffusion, so many times fewer where what lies beside counts more
 EVEN_PX = 3.0  # standard deviation, working pixels
+SECTIONS = (0.2, 0.3, 0.4)  # shares of an arm from its elbow, where its sleeve is measured
+NEAR_CAP = 1.5  # half widths from the elbow; so near a sleeve has no notches
 CUT_PX, SHARP_PX = 1.5, 3.0
 """Standard deviation that smooths a cut, working pixels, and how wide its edge is, photo pixels."""
 
@@ -186,6 +188,8 @@ def _cover(
         ends = (work.joints[j] for j in LIMBS[name].main)
         width = WIDER_JOINT * _half_width(name, work, labels, near, most=WIDE_SLEEVE)
         overlap &= segment_distance(work.grid, *ends) < width
+        if "arm" in name:
+            overlap |= _wide_cap(name, work, labels) & meeting
     share, free_share = (_even_share(m, labels >= 0) for m in (own | hidden | overlap, free))
     # what the layer beneath shows through a cap is the same picture, so caps copy it as it is
     source = own | overlap | ((caps > 0.02) & (labels >= 0) & ~nearer)
@@ -485,6 +489,38 @@ def _caps(name: str, work: Working, labels: np.ndarray) -> np.ndarray:
     # full across the joint, or the outline has notches there
     edge, soft = (1.1, 0.2) if name in LIMBS else (1.35, 0.35)
     return np.clip((edge - distance) / soft, 0, 1).astype(np.float32)
+
+
+def _wide_cap(name: str, work: Working, labels: np.ndarray) -> np.ndarray:
+    """(h, w) bool: the round end at its elbow of an arm that is as wide as its sleeve.
+
+    And no notches between that and the arm's own pixels. Sleeves hang: they are wider below the
+    bone than above it.
+    """
+    own = (labels == NAMES.index(name)) & (work.matte > 0.5)
+    start, end = (work.joints[j] for j in LIMBS[name].main)
+    length = float(np.linalg.norm(end - start))
+    if length < 8:
+        return np.zeros(own.shape, bool)
+    along = (end - start) / length
+    across = np.array([-along[1], along[0]])
+    lower = LIMBS[name].before is not None
+    steps = np.arange(WIDE_SLEEVE * LIMBS[name].radius_m * work.metre)
+    reach = []
+    for t in SECTIONS:
+        middle = start + (t if lower else 1 - t) * (end - start)
+        lines = middle + np.array([-1, 1])[:, None, None] * steps[:, None] * across
+        x, y = np.round(lines).astype(int).transpose(2, 0, 1)
+        inside = (x >= 0) & (y >= 0) & (x < own.shape[1]) & (y < own.shape[0])
+        shown = inside & own[y * inside, x * inside]
+        reach.append(np.where(shown.all(1), len(steps), shown.argmin(1)))
+    left, right = np.median(reach, 0)
+    half = (left + right) / 2
+    beside = (work.grid - start) @ across - (right - left) / 2
+    past = (start - work.grid) @ along if lower else (work.grid - end) @ along
+    away = np.hypot(beside, past)
+    near = own & (away < NEAR_CAP * half)
+    return _hull(near | (away < half)) & (np.abs(beside) < WIDER_JOINT * half)
 
 
 def _half_width(

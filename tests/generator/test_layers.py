@@ -18,6 +18,7 @@ from motion_transfer.generator.layers import (
     _even_share,
     _fill,
     _hidden_colours,
+    _wide_cap,
     _within_outline,
     _within_sides,
     cut_layers,
@@ -525,3 +526,24 @@ def test_a_bent_elbow_leaves_no_horns_on_a_straight_arm(part: str) -> None:
     near = np.linalg.norm(grid - source.pose.xy[0, INDEX["left_elbow"]], axis=-1) < 0.12 * PX
     away = segment_distance(grid, *ends)[near & (layer.rgba[..., 3] > 0.5)]
     assert 0.9 * RADII[part] * PX < away.max() < 1.2 * RADII[part] * PX
+
+
+@pytest.mark.parametrize("part", ["upper_arm", "lower_arm"])
+def test_the_end_of_a_wide_sleeve_is_as_wide_as_it_hangs(part: str) -> None:
+    # bug: where a wide sleeve bends at the elbow it shows a crescent of the wall
+    rows, columns = np.mgrid[:160, :160]
+    sleeve = (columns >= 50) & (columns <= 100)  # the bone is not in its middle
+    labels = np.where(sleeve, NAMES.index("left_upper_arm"), -1)
+    labels[sleeve & (rows >= 80)] = NAMES.index("left_lower_arm")
+    joints = {"left_shoulder": (62, 10), "left_elbow": (62, 80), "left_wrist": (62, 150)}
+    cap = _wide_cap(f"left_{part}", working(joints, labels.shape), labels)
+    past = 80 - rows if part == "lower_arm" else rows - 80
+    away = np.hypot(columns - 75, past)
+    assert cap[(past > 0) & (away < 23)].all() and not cap[(past > 1) & (away > 28)].any()
+    # bug: there is a notch between that and a corner of the arm's own
+    bent = np.where(sleeve, NAMES.index(f"left_{part}"), -1)
+    bent[sleeve & (past > columns - 75)] = NAMES.index("head")
+    cap = _wide_cap(f"left_{part}", working(joints, labels.shape), bent)
+    assert cap[(past > 18) & (past < 23) & (columns > 88) & (columns < 97)].all()
+    nothing = _wide_cap(f"left_{part}", working({}, labels.shape), labels)
+    assert not nothing.any()
