@@ -25,6 +25,7 @@ from einops import rearrange
 from torch.nn import functional
 
 from motion_transfer.generator.bodies import STEP, Axis, Body
+from motion_transfer.generator.ears import Ear, ear_outline, find_ears
 from motion_transfer.generator.exemplar import continue_picture
 from motion_transfer.generator.heading import (
     MOST_TURN,
@@ -58,7 +59,7 @@ from motion_transfer.generator.motion import (
     smoothstep,
     unit,
 )
-from motion_transfer.generator.relief import face_relief, find_ears, head_depth
+from motion_transfer.generator.relief import face_relief, face_side, head_depth
 from motion_transfer.generator.temporal import blend_carried
 from motion_transfer.generator.turning import PIECES_PX, Surface
 from motion_transfer.generator.warp import (
@@ -87,6 +88,7 @@ CHEST_BEFORE_M, SEAT_BEHIND_M = 0.02, 0.011  # the line from hips to neck, metre
 LOOSE = 0.78  # half the width of a sleeve, shares of a limb's radius with what may lie about it
 EARS_M = 0.03  # over which a head's outline is smoothed: ears are no part of its round
 EAR_REACH_M = 0.085  # as far from an ear's key point does it stand out of a head
+HEAD_LAST = 0.1  # see `Axis.last`: of hair and cheeks the photo shows more than what is guessed
 MUCH_HAIR = 0.3  # share of the back of a head that the photo shows
 HAIR_GUIDED = 0.3  # see `exemplar.GUIDED`: what is guessed of hair is less sure than of cloth
 _LEAST_TURN = np.radians(0.2)  # less is not drawn
@@ -242,6 +244,7 @@ class ArticulatedGenerator:
         self._joints = torch.tensor(joints, dtype=torch.float32)
         self._front = 1.0 if find_facing(joints[None], self._metre)[0] >= 0 else -1.0
         self._textures = {n: _make_texture(layer, self.device) for n, layer in self.layers.items()}
+        self._ears: list[Ear] = []
         self._surfaces = self._make_surfaces(joints, source.face)
         self._torso_yaw = torso_yaw(joints[None], source.pose.depth)[0]
         self._head_turn = head_turn(joints[None], self._metre)[0]
@@ -325,7 +328,7 @@ class ArticulatedGenerator:
             origin = self._origin(name)
             texture, turn = self._textures[name], self._turn(plan, name, frame)
             where = (
-                plan.positions[name][frame].numpy(), (left - box[0], top - box[1]),
+                _positions(plan.positions[name][frame, None]), (left - box[0], top - box[1]),
                 (bottom - top, right - left), (origin[0] - box[0], origin[1] - box[1]), seen,
             )  # fmt: skip
             if turn is None:
@@ -334,6 +337,8 @@ class ArticulatedGenerator:
                 colours = _pixels_last(self._surfaces[name].colours)
                 moved = np.ascontiguousarray(_pixels_last(turn))
                 draw_turned_layer(canvas, flow, _pixels_last(texture), colours, moved, STEP, *where)
+            for ear, at in self._turned_ears(plan, name, frame):
+                draw_layer(canvas, flow, _pixels_last(ear), _positions(at), *where[1:])
         return torch.from_numpy(canvas).permute(2, 0, 1), torch.from_numpy(flow).permute(2, 0, 1)
 
     def _draw_torch(
@@ -350,9 +355,8 @@ class ArticulatedGenerator:
                 continue
             coarse = plan.positions[name][frame : frame + 1].to(self.device)
             size = (bottom - top, right - left)
-            xy = functional.interpolate(coarse, size, mode="bilinear", align_corners=True)
-            pixels = sample(self._textures[name], xy)
-            turn = self._turn(plan, name, frame)
+            xy = _enlarged(coarse, size)
+            pixels, turn = sample(self._textures[name], xy), self._turn(plan, name, frame)
             if turn is not None:
                 nodes = xy / STEP
                 torn = sample(turn[:, 5:], nodes.floor()) > 0
@@ -364,24 +368,23 @@ class ArticulatedGenerator:
                 pixels[:, 3:4] = alpha
                 pixels[:, :3] = alpha * torch.lerp(found[:, :3], found[:, 4:], hidden)
                 pixels[:, 4:] = alpha * (1 - hidden) * found[:, 3:4]
-            pixels[:, 4] *= seen
-            window = (
-                ...,
+            shown = [(pixels, xy)]
+            for ear, at in self._turned_ears(plan, name, frame):
+                xy = _enlarged(at, size)
+                shown.append((sample(ear, xy), xy))
+            rows, columns = (
                 slice(top - box[1], bottom - box[1]),
                 slice(left - box[0], right - box[0]),
             )
-            alpha = pixels[:, 3:4]
-            canvas[window] = torch.addcmul(pixels, canvas[window], 1 - alpha)
-            if with_flow:
-                here = pixel_grid(*size, device=self.device)
-                moved = (
-                    xy
-                    - here
-                    + here.new_tensor(np.subtract(self._origin(name), (left, top)).tolist())[
-                        :, None, None
-                    ]
-                )
-                flow[window] = torch.where(alpha > 0.5, moved, flow[window])
+            corner = coarse.new_tensor(np.subtract(self._origin(name), (left, top)).tolist())
+            for pixels, xy in shown:
+                pixels[:, 4] *= seen
+                alpha, under = pixels[:, 3:4], canvas[..., rows, columns]
+                canvas[..., rows, columns] = torch.addcmul(pixels, under, 1 - alpha)
+                if with_flow:
+                    moved = xy - pixel_grid(*size, device=self.device) + corner[:, None, None]
+                    under = flow[..., rows, columns]
+                    flow[..., rows, columns] = torch.where(alpha > 0.5, moved, under)
         return canvas[0], flow[0]
 
     def _origin(self, name: str) -> tuple[int, int]:
@@ -419,10 +422,13 @@ class ArticulatedGenerator:
             texture, origin = self._textures["head"], self._origin("head")
             body, relief, ears = Body(axis, texture[0, 3], origin), None, None
             if face is not None:  # or the photo shows a profile, whose nose is at the outline
-                ears = find_ears(joints, body, texture[0, 3], origin, EAR_REACH_M * self._metre)
-                deep = dataclasses.replace(axis, depth=head_depth(face, body))
+                ears = ear_outline(joints, body, texture[0, 3], origin, EAR_REACH_M * self._metre)
+                deep = dataclasses.replace(
+                    axis, depth=head_depth(face, body), side=face_side(face, body), last=HEAD_LAST
+                )
                 body = Body(deep, texture[0, 3], origin)
                 relief = face_relief(face, body, texture[0, 3], origin)
+                self._ears = find_ears(self.layers["head"], face, body, texture, origin)
             made["head"] = Surface(texture, back, body, origin, made.get("torso"), relief, ears)
         return made
 
@@ -435,6 +441,16 @@ class ArticulatedGenerator:
         if not behind and np.abs(angles).max() < _LEAST_TURN:
             return None
         return self._surfaces[name].turned(*angles.tolist(), behind=behind)
+
+    def _turned_ears(
+        self, plan: Plan, name: str, frame: int
+    ) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Textures (1, 5, h, w) and positions (1, 2, G, G) of what is put over a turned head."""
+        if name != "head":
+            return []
+        at = plan.positions[name][frame, None].to(self.device)
+        found = [ear.turned(at, float(plan.turns[name][frame, 0])) for ear in self._ears]
+        return [pair for pair in found if pair is not None]
 
     def _turns(
         self, trunk: np.ndarray, shown: np.ndarray, head: np.ndarray, wanted: slice
@@ -574,6 +590,16 @@ def steady_order(nearness: dict[str, float], before: list[str] | None) -> list[s
                 order[i], order[i + 1] = order[i + 1], order[i]
                 changed = True
     return order
+
+
+def _enlarged(coarse: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
+    """(1, 2, h, w) of positions (1, 2, G, G) from a box's first pixel to its last."""
+    return functional.interpolate(coarse, size_hw, mode="bilinear", align_corners=True)
+
+
+def _positions(coarse: torch.Tensor) -> np.ndarray:
+    """(2, G, G) of (1, 2, G, G)."""
+    return np.ascontiguousarray(coarse[0].numpy())
 
 
 def _pixels_last(maps: torch.Tensor) -> np.ndarray:

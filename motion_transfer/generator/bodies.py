@@ -21,6 +21,8 @@ from motion_transfer.generator.warp import pixel_grid
 STEP = 2  # pixels of a texture from one node of the grid over it to the next
 _RIM = 0.96  # share of the outline's width: further out, colours have a part of the background's
 _LEAST_SLOPE = 0.35  # of places on a body against its angles, beside 1 in the middle
+_SIDE = math.radians(68)  # angle of a body's sides
+_NUM_ANGLES = 513
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,9 @@ class Axis:
         alike_px: but from so far below the centre it is, since trousers are alike all round,
         fade_px: half of what lies between the one and the other.
         seam: half the width of the soft middle of the back, in shares of it.
+        last: cosine of the angle to the photo's view at which the seen side ends after a large
+            turn.
+        side: share of the half width at which the sides are; hair stands off beyond them.
     """
 
     centre_xy: np.ndarray
@@ -57,6 +62,8 @@ class Axis:
     alike_px: float = 1e6
     fade_px: float = 1.0
     seam: float = 0.15
+    last: float = 0.2
+    side: float = 1.0
 
 
 class Body:
@@ -74,6 +81,8 @@ class Body:
         self._right, self.down = torch.stack([-up[1], up[0]])[:, None, None], -up[:, None, None]
         along, across = self.place(pixel_grid(*alpha.shape[:2], device=alpha.device), origin_xy)
         self._first, self._lines = _lines(along, across, alpha, axis)
+        self._angles = torch.linspace(-math.pi / 2, math.pi / 2, _NUM_ANGLES, device=alpha.device)
+        self._places = _places(self._angles, axis.side)
 
     def place(
         self, grid: torch.Tensor, origin_xy: tuple[int, int]
@@ -101,6 +110,23 @@ class Body:
         found = torch.lerp(self._lines[:, low], self._lines[:, low + 1], at - low)
         return found[0], found[1]
 
+    def angle(self, column: torch.Tensor) -> torch.Tensor:
+        """Angle, -pi/2 to pi/2, of what lies at shares of the half width, see `column`."""
+        after = torch.searchsorted(self._places, column.contiguous()).clamp(1, _NUM_ANGLES - 1)
+        low, high = self._places[after - 1], self._places[after]
+        share = (column - low) / (high - low)
+        return torch.lerp(self._angles[after - 1], self._angles[after], share)
+
+    def column(self, sine: torch.Tensor) -> torch.Tensor:
+        """Share of the half width at which lies what has this sine; any shape.
+
+        An ellipse's is the sine itself. Near the outline this is less steep than that, or a narrow
+        strip of cloth would be drawn out to half of a back.
+        """
+        at = (sine.asin() / math.pi + 0.5) * (_NUM_ANGLES - 1)
+        low = at.long().clamp_max(_NUM_ANGLES - 2)
+        return torch.lerp(self._places[low], self._places[low + 1], at - low)
+
     def position(
         self, along: torch.Tensor, across: torch.Tensor, origin_xy: tuple[int, int]
     ) -> torch.Tensor:
@@ -121,7 +147,7 @@ class BodyPixels:
         self.along, self.across = body.place(grid, origin_xy)
         self.middle, self.half = body.line(self.along)
         self.column = ((self.across - self.middle) / self.half).clamp(-1, 1)
-        own = round_angle(self.column)
+        own = body.angle(self.column)
         self._sine, self._cosine = own.sin(), own.cos()
         self._outside = self.across - self.middle - self.half * self.column
         if body.axis.nod_px:
@@ -135,7 +161,7 @@ class BodyPixels:
         # an ellipse's own parameter: it runs evenly over the outline that is seen
         angle = math.atan2(axis.depth * math.sin(yaw), math.cos(yaw))
         s, c = math.sin(angle), math.cos(angle)
-        column = round_place((c * self._sine - s * self._cosine).clamp(-1, 1))
+        column = self._body.column((c * self._sine - s * self._cosine).clamp(-1, 1))
         towards = c * self._cosine + s * self._sine
         if not axis.nod_px or not pitch:
             across = self.half * (column - self.column)
@@ -147,25 +173,30 @@ class BodyPixels:
         return self._body.moved(across, along), towards
 
 
-def round_angle(column: torch.Tensor) -> torch.Tensor:
-    """Angle, -pi/2 to pi/2, of what lies at shares (h, w) of the half width: see `round_place`."""
-    angles = torch.linspace(-math.pi / 2, math.pi / 2, 513, device=column.device)
-    places = round_place(angles.sin())
-    after = torch.searchsorted(places, column.contiguous()).clamp(1, len(places) - 1)
-    share = (column - places[after - 1]) / (places[after] - places[after - 1])
-    return torch.lerp(angles[after - 1], angles[after], share)
+def _places(angles: torch.Tensor, side: float) -> torch.Tensor:
+    """(N,) shares of the half width at angles (N,) of a body, see `Body.column`.
 
-
-def round_place(sine: torch.Tensor) -> torch.Tensor:
-    """Share of the half width at which lies what has this sine, (h, w).
-
-    An ellipse's is the sine itself. Near the outline this is less steep than that, or a narrow
-    strip of cloth would be drawn out to half of a back.
+    Before hair that stands off its sides a face goes round to them, faster and faster: flat in the
+    middle, and long from the eyes to the ears.
     """
     steep = math.acos(_LEAST_SLOPE)
-    further = sine.abs().asin().sub_(steep).clamp_min_(0)
-    place = sine.clamp(-math.sin(steep), math.sin(steep)) + _LEAST_SLOPE * further * sine.sign()
-    return place / (math.sin(steep) + _LEAST_SLOPE * (math.pi / 2 - steep))
+    most = math.sin(steep) + _LEAST_SLOPE * (math.pi / 2 - steep)
+    own = angles.new_tensor(np.linspace(-math.pi / 2, math.pi / 2, 4 * _NUM_ANGLES))
+    further = (own.abs() - steep).clamp_min(0)
+    places = own.clamp(-steep, steep).sin() + _LEAST_SLOPE * further * own.sign()
+    places /= most
+    edge = float(own[torch.searchsorted(places, min(side, 1.0)).clamp_max(len(own) - 1)])
+    if edge >= _SIDE:
+        return _between(angles, own, places)
+    inner = own + (_SIDE - edge) * (own / edge) ** 3
+    outer = _SIDE + (own.abs() - edge) * (math.pi / 2 - _SIDE) / (math.pi / 2 - edge)
+    return _between(angles, torch.where(own.abs() < edge, inner, outer * own.sign()), places)
+
+
+def _between(x: torch.Tensor, known: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """(N,) values at x (N,), linear between what is known."""
+    found = np.interp(x.cpu().numpy(), known.cpu().numpy(), values.cpu().numpy())
+    return torch.from_numpy(found.astype(np.float32)).to(x.device)
 
 
 def _lines(

@@ -18,14 +18,14 @@ from scipy import ndimage
 from scipy.interpolate import LinearNDInterpolator
 from torch.nn import functional
 
-from motion_transfer.generator.bodies import STEP, Body, BodyPixels, round_place
+from motion_transfer.generator.bodies import STEP, Body, BodyPixels
 from motion_transfer.generator.warp import pixel_grid, sample
 from motion_transfer.pose.face_mesh import BRIDGE, BROWS, SIDES
-from motion_transfer.pose.skeleton import INDEX
 
 DEEP, LEAST_DEPTH = 1.15, 0.3
 """A head is so many times as deep as the face is wide, however wide the hair is; and at least this
 share of its own width."""
+LEAST_SIDE = 0.8  # share of a head's half width; hair that stands off farther is no shell
 FADE, SMOOTH = 0.12, 0.02  # from a face's rim to where it stands out, and of it; of its width
 WIDER = 1.05  # a face's round than from ear to ear
 _SMALL, _LARGE = math.radians(8), math.radians(25)
@@ -48,6 +48,19 @@ def head_depth(points: np.ndarray, body: Body) -> float:
     _, half = body.line(along.mean())
     deep = DEEP * _face_width(points) / (2 * float(half))
     return min(1.0, max(LEAST_DEPTH, deep))
+
+
+def face_side(points: np.ndarray, body: Body) -> float:
+    """Share of a head's half width at which a face ends before the ears; 1 if hair hides that.
+
+    Args:
+        points: (468, 3) of `FaceMesh`, pixels of the photo.
+        body: the head.
+    """
+    along, across = body.place_points(points[list(SIDES), :2])
+    middle, half = body.line(along)
+    side = float(((across - middle) / half).abs().mean())
+    return side if LEAST_SIDE < side < 1 else 1.0
 
 
 def face_relief(
@@ -86,34 +99,6 @@ def face_relief(
     return torch.from_numpy(cv2.GaussianBlur(found, (0, 0), SMOOTH * width)).to(alpha)
 
 
-def find_ears(
-    joints: np.ndarray,
-    body: Body,
-    alpha: torch.Tensor,
-    origin_xy: tuple[int, int],
-    radius_px: float,
-) -> torch.Tensor:
-    """(h, w) in [0, 1] what of a head's outline is ears.
-
-    Args:
-        joints: (33 or more, 2), pixels of the photo.
-        body: the head.
-        alpha: (h, w) of its texture.
-        origin_xy: position of the texture's first pixel in the photo.
-        radius_px: of an ear.
-    """
-    grid = pixel_grid(*alpha.shape, device=alpha.device)
-    along, across = body.place(grid, origin_xy)
-    middle, half = body.line(along)
-    out = ((across - middle).abs() - half).clamp(0, 1)
-    found = torch.zeros_like(alpha)
-    for side in ("left", "right"):
-        place = joints[INDEX[f"{side}_ear"]] - np.array(origin_xy)
-        away = (grid[0] - grid.new_tensor(place.tolist())[:, None, None]).norm(dim=0)
-        found = torch.maximum(found, out * (2 - 2 * away / radius_px).clamp(0, 1))
-    return found
-
-
 def _face_width(points: np.ndarray) -> float:
     return float(np.linalg.norm(np.subtract(*points[list(SIDES), :2])))
 
@@ -142,7 +127,7 @@ class Relief:
         lines = torch.arange(first - STEP, last + 2 * STEP, STEP, device=out.device)
         self._first = first - 2 * STEP
         middle, half = body.line(lines[:, None].expand(-1, _NUM_ANGLES))
-        across = middle + half * round_place(angles.sin())
+        across = middle + half * body.column(angles.sin())
         where = body.position(lines[:, None].expand_as(across), across, origin_xy)
         heights = sample(out[None, None], where)[0, 0]
         heights = heights * (heights > _LEAST_PX) / half  # of the half width
@@ -199,7 +184,7 @@ class Relief:
         along = along - math.sin(pitch) * height * half
         middle, half = self._body.line(along)
         moved = self._body.moved(
-            middle + half * round_place(angle.sin()) - self._across, along - self._along
+            middle + half * self._body.column(angle.sin()) - self._across, along - self._along
         ).flatten(1)
         changed = won | beyond
         before, cosine = shift.reshape(2, *shape), cosine.clone()
@@ -226,7 +211,7 @@ class Relief:
         wide = math.hypot(c, flat * s)
         turned = self._angles + math.atan2(flat * s, c)
         thick, slant = flat / wide, s * c * (flat**2 - 1) / wide**2
-        place = round_place(turned.sin()) + s * heights
+        place = self._body.column(turned.sin()) + s * heights
         return place, thick * turned.cos() + (c - slant * s) * heights, thick
 
 

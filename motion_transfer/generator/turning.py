@@ -23,8 +23,8 @@ from motion_transfer.generator.motion import smoothstep
 from motion_transfer.generator.relief import Relief
 from motion_transfer.generator.warp import pixel_grid, sample
 
-_LAST, _SOFT = (-0.5, 0.2), 0.17
-"""Where the seen side ends, cosine, after a small and a large turn; half the width of its edge."""
+_LAST, _SOFT = -0.5, 0.17
+"""Where the seen side ends, cosine, after a small turn; half the width of its edge."""
 _SMALL, _LARGE = math.radians(15), math.radians(55)
 _ENDS = 4.0  # times more suddenly than a neck turns less
 _PATTERN = (0.13, 0.2)  # from no pattern to one, of [0, 1]
@@ -135,7 +135,7 @@ class Surface:
         # a little of the other side is better told from what is next to it
         far = (abs(math.remainder(yaw, math.tau)) - _SMALL) / (_LARGE - _SMALL)
         far = min(1.0, max(0.0, far))
-        last = _LAST[0] + (_LAST[1] - _LAST[0]) * far
+        last = _LAST + (self.body.axis.last - _LAST) * far
         other = smoothstep(0.5 - (cosine - last) / (2 * _SOFT))
         back = 1 - other if behind else other
         kept = (1 - self._hanging * back) * (1 - far * self._ears)

@@ -18,7 +18,7 @@ NUM_POINTS = 468
 SIDES, EYES = (234, 454), (33, 263)
 """The points before the ears, and those at the eyes' outer corners, from the left of the picture
 for a person who faces the camera."""
-BROWS, BRIDGE = 9, 168  # between the brows, and between the eyes
+BROWS, BRIDGE, NOSE = 9, 168, 1  # between the brows, between the eyes, the nose's tip
 CROP_SIDE_PX = 192
 CROP_SCALE = 1.5  # side of the crop over the longer side of the points' box
 FIRST_SIDE = 4.2  # the first crop's over the distance from the mouth to the eyes

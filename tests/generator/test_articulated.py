@@ -413,7 +413,8 @@ def face_of(source: Source) -> np.ndarray:
         ("left_eye", "right_eye"), ("mouth_left", "mouth_right")))  # fmt: skip
     width, rng = 0.22 * PX, np.random.default_rng(0)
     x, y = rng.uniform(-1, 1, 468), rng.uniform(-1, 1.2, 468)
-    x[[234, 454, 9, 168]], y[[234, 454, 9, 168]] = (-1, 1, 0, 0), (0.5, 0.5, -0.4, -0.1)
+    x[[234, 454, 9, 168, 1]] = -1, 1, 0, 0, 0
+    y[[234, 454, 9, 168, 1]] = 0.5, 0.5, -0.4, -0.1, 0.5
     out = width / 2 * np.sqrt(1 - (x / 1.05) ** 2)
     out += 0.05 * PX * np.clip(1 - np.hypot(x / 0.4, (y - 0.5) / 0.4), 0, 1)
     x, y = eyes[0] + x * width / 2, eyes[1] + y * (mouth[1] - eyes[1])
@@ -477,11 +478,39 @@ def test_the_back_of_a_head_is_not_striped(puppet: Source) -> None:
     assert 1 < painted.mean((0, 2)).std() < 0.3 * rgb[hair].std()
 
 
-@pytest.mark.parametrize("with_face", [False, True])
-def test_both_ways_of_turning_agree(puppet: Source, with_face: bool) -> None:
+def with_ears(source: Source) -> Source:
+    """A face before dark hair, with an ear at its right in the picture."""
+    rgb, alpha, points = source.rgb.copy(), source.alpha.copy(), face_of(source)
+    right = points[454, :2]
+    y, x = np.mgrid[: SIZE_HW[0], : SIZE_HW[1]]
+    rgb[(y < points[:, 1].min()) & (alpha > 0)] = 40, 30, 30
+    ear = (np.abs(x - right[0] - 3) < 6) & (np.abs(y - right[1]) < 8)
+    rgb[ear], alpha[ear] = np.array(COLOURS["head"]) * (1, 0.85, 0.85), 1
+    return replace(source, rgb=rgb, alpha=alpha, face=points)
+
+
+def test_a_head_from_the_side_has_an_ear(puppet: Source) -> None:
+    # bug: the side of a head is plain hair
+    source = with_ears(puppet)
+    target = poses([metres(angles=A_POSE, turn=-75)])
+    generator = cut(source)
+    assert 1 in [ear._side for ear in generator._ears]
+    found = whole(render(source, target))
+    generator._ears = []
+    plan, _ = generator.plan(target, slice(0, 1))
+    bare = whole(generator.draw(plan, 0, with_flow=True))
+    changed = np.abs(found - bare).max(-1) > 10
+    assert changed.sum() > 20
+    x, y = middle(target, "left_ear", "right_ear")
+    assert np.abs(np.argwhere(changed).mean(0) - (y, x)).max() < 0.08 * PX
+
+
+@pytest.mark.parametrize("kind", ["plain", "face", "ears"])
+def test_both_ways_of_turning_agree(puppet: Source, kind: str) -> None:
     # bug: the loop for the CPU and the layers for the GPU turn differently
-    generator = cut(replace(puppet, face=face_of(puppet)) if with_face else puppet)
-    for turn in (40.0, 80.0, 170.0):
+    faces = {"plain": puppet, "face": replace(puppet, face=face_of(puppet))}
+    generator = cut(with_ears(puppet) if kind == "ears" else faces[kind])
+    for turn in (40.0, -80.0, 170.0):
         plan, _ = generator.plan(poses([metres(angles=A_POSE, turn=turn)]), slice(0, 1))
         box = (0, 0, SIZE_HW[1], SIZE_HW[0])
         fused, flow = generator._draw_numpy(plan, 0, box, True)

@@ -10,11 +10,9 @@ import torch
 from test_turning import HALF, HEIGHT, MIDDLE, UPRIGHT, WIDTH, look, moved, surface, texture, white
 
 from motion_transfer.generator.bodies import Axis, Body
-from motion_transfer.generator.relief import face_relief, find_ears, head_depth
-from motion_transfer.generator.turning import Surface
+from motion_transfer.generator.relief import face_relief, face_side, head_depth
 from motion_transfer.generator.warp import pixel_grid
 from motion_transfer.pose.face_mesh import BRIDGE, BROWS, NUM_POINTS, SIDES
-from motion_transfer.pose.skeleton import INDEX
 
 NOSE = 12.0  # pixels
 
@@ -87,23 +85,6 @@ def test_what_does_not_stand_out_turns_as_ever() -> None:
     assert torch.equal(moved(nothing, yaw), moved(flat, yaw))
 
 
-def test_ears_are_no_outline_from_the_side() -> None:
-    # bug: a bump at the nape
-    front = texture()
-    front[..., 26:36, MIDDLE - 46 : MIDDLE + 47] = front[..., 26:36, MIDDLE, None]
-    made = Body(Axis(**(vars(UPRIGHT) | {"smooth_px": 12.0})), front[0, 3], (0, 0))
-    joints = np.zeros((33, 2))
-    joints[[INDEX["left_ear"], INDEX["right_ear"]]] = (MIDDLE - 43, 30), (MIDDLE + 43, 30)
-    ears = find_ears(joints, made, front[0, 3], (0, 0), 12.0)
-    assert ears[31, [MIDDLE - 44, MIDDLE + 44]].min() > 0.9
-    assert ears[:, MIDDLE - 36 : MIDDLE + 37].max() == 0 and ears[:18].max() == 0
-    head = Surface(front, None, made, (0, 0), relief=nose(), ears=ears)
-    kept = [head.turned(math.radians(d))[0, 3] for d in (0, 80)]
-    assert kept[0].min() == 1
-    assert kept[1][15, [(MIDDLE - 44) // 2, (MIDDLE + 44) // 2]].max() < 0.1
-    assert head.turned(math.radians(80))[0, 4, 15, (MIDDLE + 44) // 2] > 0.9, "but a nose is"
-
-
 def face(width: float = 60.0, nose_px: float = 12.0) -> np.ndarray:
     """(468, 3) points on a round face about (50, 30) with a nose at (50, 34)."""
     rng = np.random.default_rng(0)
@@ -139,3 +120,9 @@ def test_wide_hair_makes_no_head_deep() -> None:
     assert head_depth(face(60), body(33)) == 1
     assert head_depth(face(30), body(40)) == pytest.approx(0.45, abs=0.03)
     assert head_depth(face(8), body(50)) == 0.3
+
+
+@pytest.mark.parametrize(("half", "side"), [(34.0, 0.92), (50.0, 1.0), (29.0, 1.0)])
+def test_a_face_ends_before_its_ears(half: float, side: float) -> None:
+    # beneath wide hair, and where it fills the head, there is nothing to tell
+    assert face_side(face(), body(half)) == pytest.approx(side, abs=0.02)

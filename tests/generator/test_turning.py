@@ -190,3 +190,27 @@ def test_nothing_of_the_background_comes_in() -> None:
     for degrees in (10, 35, 70, 110, 160):
         seen = look(made, math.radians(degrees))
         assert seen[:, :, MIDDLE - 39 : MIDDLE + 40].min() > 0.39
+
+
+def test_before_hair_that_stands_off_a_face_is_as_long_as_a_skull() -> None:
+    # bug: a profile in long hair is a sliver; its ear was half way to the nose
+    tragus = MIDDLE - round(0.81 * HALF)
+    turned = [Axis(**(vars(UPRIGHT) | {"side": side})) for side in (1.0, 0.81)]
+    plain, hair = (white(look(surface(texture(tragus), axis), math.pi / 2)) for axis in turned)
+    assert plain[0] - 2 > hair[0] > MIDDLE
+    made = surface(texture(), Axis(**(vars(UPRIGHT) | {"side": 0.81})))
+    assert moved(made, 0.0)[:2].abs().max() < 1e-2
+    for degrees in (-60, 30, 80):  # the middle goes round as ever, and nothing is folded
+        yaw = math.radians(degrees)
+        shift, _, back = moved(made, yaw)[:3, 30].numpy()
+        shown = np.flatnonzero(back < 0.01)[3:-3]
+        assert (np.diff(shift)[shown] > -1.01).all()
+        assert np.sign(white(look(made, yaw))[0] - MIDDLE) == np.sign(degrees)
+
+
+@pytest.mark.parametrize("last", [0.2, -0.2])
+def test_how_far_the_seen_side_is_seen(last: float) -> None:
+    made = surface(texture(), Axis(**(vars(UPRIGHT) | {"last": last})))
+    back = moved(made, math.pi / 2)[2, 30, MIDDLE - 30 : MIDDLE + 31]
+    edge = MIDDLE - 30 + int((back < 0.5).nonzero()[0])
+    assert np.sign(edge - MIDDLE) == np.sign(last)
