@@ -31,11 +31,12 @@ CHEEK, CROWN = (0.22, 0.1, 0.2), 1.2
 LEAST_AREA, WIDE = 0.012, 0.2  # of an ear, in the photo; how wide it is from the side
 LEAST_SIDE = 0.35  # share of a face from its nose to an ear that the photo shows
 SOFT = 0.02  # standard deviation
-LIGHT = 0.15  # of a distance of colours, OpenCV's CIELAB: an ear may be in the shade
+LIGHT = 0.15  # weight of lightness in distances of colours, OpenCV's CIELAB: ears may be in shade
 SURE, UNLIKE = 4.0, 8.0  # of such a distance; skin and hair that are less apart cannot be told
-_SMALL, _LARGE = math.radians(8), math.radians(20)
-_LEAST_PX = 1.0
 LEAST_WIDTH_PX = 2.0  # in the photo; what is less is a blur when it grows
+_SMALL, _LARGE = math.radians(8), math.radians(20)
+"""A turn up to the first may be noise and moves no ear; from the second all of it is seen."""
+_LEAST_PX = 1.0
 
 
 class Ear:
