@@ -12,11 +12,13 @@ from skeletons import HEAD_JOINTS, metres
 
 from motion_transfer.generator import articulated
 from motion_transfer.generator.articulated import (
+    HEAD_LAST,
     ArticulatedGenerator,
     Rendition,
     Source,
     steady_order,
 )
+from motion_transfer.generator.bodies import Axis
 from motion_transfer.generator.limbs import segment_distance
 from motion_transfer.generator.warp import warp
 from motion_transfer.generator.working import Layer
@@ -495,6 +497,7 @@ def test_a_head_from_the_side_has_an_ear(puppet: Source) -> None:
     target = poses([metres(angles=A_POSE, turn=-75)])
     generator = cut(source)
     assert 1 in [ear._side for ear in generator._ears]
+    assert generator._surfaces["head"].body.axis.last == HEAD_LAST < Axis.last
     found = whole(render(source, target))
     generator._ears = []
     plan, _ = generator.plan(target, slice(0, 1))

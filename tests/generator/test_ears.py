@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -81,6 +83,25 @@ def test_both_ears_are_found() -> None:
 
 def test_hair_hides_ears() -> None:
     assert ears(*head(left=None)) == []
+
+
+def test_what_is_like_skin_elsewhere_is_no_ear() -> None:
+    layer, points = head()
+    layer.rgba[15:19, MIDDLE - TRAGUS - 10 : MIDDLE - TRAGUS - 5, :3] = SKIN
+    (ear,) = ears(layer, points)
+    assert ear.texture[0, 3, :21, : MIDDLE - TRAGUS - 3].max() < 0.1
+
+
+def test_an_ear_of_a_pixel_is_none() -> None:
+    # bug: on a person who is small in the photo it became a blur as wide as an ear
+    layer, points = head()
+    size = (WIDTH // 5, HEIGHT // 5)
+    rgba = cv2.resize(layer.rgba, size, interpolation=cv2.INTER_AREA)
+    points[:, :2] = (points[:, :2] - 1) / 5 + 1
+    tiny = dataclasses.replace(
+        layer, rgba=rgba, box_xyxy=(1, 1, size[0] + 1, size[1] + 1), visible=np.ones(size[::-1])
+    )
+    assert ears(tiny, points) == []
 
 
 def test_skin_like_hair_tells_nothing() -> None:

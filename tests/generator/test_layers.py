@@ -545,5 +545,32 @@ def test_the_end_of_a_wide_sleeve_is_as_wide_as_it_hangs(part: str) -> None:
     bent[sleeve & (past > columns - 75)] = NAMES.index("head")
     cap = _wide_cap(f"left_{part}", working(joints, labels.shape), bent)
     assert cap[(past > 18) & (past < 23) & (columns > 88) & (columns < 97)].all()
+    # nor does a corner make it wider than the sleeve
+    own = (sleeve | ((past > -8) & (columns < 130))) & (past <= 0)
+    flared = np.where(own, NAMES.index(f"left_{part}"), -1)
+    cap = _wide_cap(f"left_{part}", working(joints, labels.shape), flared)
+    assert cap[(past > 0) & (away < 23)].all() and not cap[:, 106:].any()
     nothing = _wide_cap(f"left_{part}", working({}, labels.shape), labels)
     assert not nothing.any()
+
+
+def test_a_wide_sleeve_has_no_notch_at_the_elbow() -> None:
+    source = draw(pose({"left_upper_arm": 80, "left_lower_arm": 120}))
+    rgb, alpha = source.rgb.copy(), source.alpha.copy()
+    y, x = np.mgrid[: alpha.shape[0], : alpha.shape[1]]
+    grid = np.stack([x, y], -1)
+    shoulder, elbow, wrist = (
+        source.pose.xy[0, INDEX[f"left_{j}"]] for j in ("shoulder", "elbow", "wrist")
+    )
+    hang = np.array([0, 0.07 * PX])  # below the bones
+    for start, end, name in ((elbow, wrist, "lower_arm"), (shoulder, elbow, "upper_arm")):
+        start = start + 0.35 * (end - start) * (name == "upper_arm")
+        sleeve = segment_distance(grid, start + hang, end + hang) < 0.13 * PX
+        rgb[sleeve], alpha[sleeve] = COLOURS["left_upper_arm"], 1
+    layers, _ = cut(replace(source, rgb=rgb, alpha=alpha))
+    layer = layers["left_lower_arm"]
+    way = (wrist - elbow) / np.linalg.norm(wrist - elbow)
+    across = np.array([-way[1], way[0]]) * np.sign(way[0])
+    for share in np.linspace(-0.4, 1.2, 9):  # of the half width, to below the bone
+        place = elbow + 0.1 * PX * share * across - 0.03 * PX * way
+        assert at(layer, *np.round(place).astype(int))[1] > 0.5, share
