@@ -244,8 +244,7 @@ class ArticulatedGenerator:
         self._joints = torch.tensor(joints, dtype=torch.float32)
         self._front = 1.0 if find_facing(joints[None], self._metre)[0] >= 0 else -1.0
         self._textures = {n: _make_texture(layer, self.device) for n, layer in self.layers.items()}
-        self._ears: list[Ear] = []
-        self._surfaces = self._make_surfaces(joints, source.face)
+        self._surfaces, self._ears = self._make_surfaces(joints, source.face)
         self._torso_yaw = torso_yaw(joints[None], source.pose.depth)[0]
         self._head_turn = head_turn(joints[None], self._metre)[0]
         self._outlines = {
@@ -392,11 +391,17 @@ class ArticulatedGenerator:
         x, y = self.layers[name].box_xyxy[:2]
         return x - 1, y - 1
 
-    def _make_surfaces(self, joints: np.ndarray, face: np.ndarray | None) -> dict[str, Surface]:
-        """Of the layers that turn in depth; joints (38, 2) and face (468, 3) in the photo."""
+    def _make_surfaces(
+        self, joints: np.ndarray, face: np.ndarray | None
+    ) -> tuple[dict[str, Surface], list[Ear]]:
+        """Of the layers that turn in depth; joints (38, 2) and face (468, 3) in the photo.
+
+        And the ears, which are put over a head that turns.
+        """
         trunk, neck = joints[MIDHIP], joints[NECK] - joints[MIDHIP]
         upright = neck / max(float(np.linalg.norm(neck)), 1e-6)
         made: dict[str, Surface] = {}
+        seen: list[Ear] = []
         for name, top in (("torso", 0.7), ("skirt", 1.0)):  # to the armpits
             if name in self.layers:
                 axis = Axis(
@@ -428,9 +433,9 @@ class ArticulatedGenerator:
                 )
                 body = Body(deep, texture[0, 3], origin)
                 relief = face_relief(face, body, texture[0, 3], origin)
-                self._ears = find_ears(self.layers["head"], face, body, texture, origin)
+                seen = find_ears(self.layers["head"], face, body, texture, origin)
             made["head"] = Surface(texture, back, body, origin, made.get("torso"), relief, ears)
-        return made
+        return made, seen
 
     def _turn(self, plan: Plan, name: str, frame: int) -> torch.Tensor | None:
         """How a layer is turned in depth, see `Surface.turned`; None if it is not."""
