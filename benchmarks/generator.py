@@ -11,9 +11,11 @@ every frame. Times are medians.
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import statistics
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +37,7 @@ from motion_transfer.person.subject import build_subject, locate
 from motion_transfer.pipeline import resolve_device
 from motion_transfer.pose.track import PoseTrack
 from motion_transfer.rendering import Counts, target_blocks
+from motion_transfer.threads import map_in_threads
 
 DEMOS = Path(__file__).parents[1] / "demos"
 CROPS = {"fast": (256, 192), "hd": (512, 384)}
@@ -157,6 +160,12 @@ def median_ms(function: Callable[[], object], device: torch.device, repeats: int
     return statistics.median(times[2:])
 
 
+def _draw(generator: Generator, plan: object, frame: int) -> None:
+    drawn = generator.draw(plan, frame)
+    if drawn is not None:
+        drawn.rgba.cpu()
+
+
 def time_generators(source: Path, driving: Path, device: torch.device, num_frames: int) -> Table:
     """Every generator on a photo and a track: what a frame takes, however it is divided."""
     photo = read_photo(source, max_side=MAX_SIDE)
@@ -195,10 +204,9 @@ def time_generators(source: Path, driving: Path, device: torch.device, num_frame
         for _ in range(2):  # the first time with numba's compilation
             start = time.perf_counter()
             plan, _ = generator.plan(track, wanted)
-            for frame in range(wanted.stop - wanted.start):
-                drawn = generator.draw(plan, frame)
-                if drawn is not None:
-                    drawn.rgba.cpu()
+            draw = functools.partial(_draw, generator, plan)
+            frames = range(wanted.stop - wanted.start)
+            deque(map_in_threads(draw, frames, workers=generator.workers), maxlen=0)
             seconds.append(time.perf_counter() - start)
         each = seconds[-1] / (wanted.stop - wanted.start)
         table.add_row(name, f"{1000 * each:.1f}", f"{1 / each:.1f}")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import itertools
 import os
 import subprocess
@@ -33,6 +34,7 @@ from rich.table import Table
 
 from motion_transfer.compositing import over
 from motion_transfer.driver import TRACKING_SIDE, Driver, Sample, calibrate_driver
+from motion_transfer.generator.articulated import Rendition
 from motion_transfer.generator.generators import GeneratorName, make_generator
 from motion_transfer.media.decode import probe, read_frames
 from motion_transfer.media.encode import VideoWriter
@@ -41,11 +43,12 @@ from motion_transfer.person.subject import build_subject, locate
 from motion_transfer.pipeline import PRESETS
 from motion_transfer.pose.tracker import track_people
 from motion_transfer.rendering import Counts, target_blocks
+from motion_transfer.threads import map_in_threads
 
 DEMOS = Path(__file__).parents[1] / "demos"
 CLIP_HW = (720, 1280)
 AIM_FPS, AIM_GB = 24, 1.5
-HELD = 48  # finished pictures kept in memory for the encoder
+HELD = 48  # pictures kept in memory, to be composed and encoded
 
 
 def main() -> None:
@@ -143,21 +146,17 @@ def time_stages(console: Console, folder: Path, clip: Path, arguments: argparse.
         plan, state = puppet.plan(track, wanted, state)
         plans.append((plan, wanted.stop - wanted.start))
     row("plan", count, time.perf_counter() - start)
-    drawing = composing = 0.0
-    images = []
+    start = time.perf_counter()
+    held: list[Rendition | None] = []
     for plan, num_frames in plans:
-        for frame in range(num_frames):
-            start = time.perf_counter()
-            drawn = puppet.draw(plan, frame)
-            middle = time.perf_counter()
-            image = over(drawn, subject.plate)
-            composing += time.perf_counter() - middle
-            drawing += middle - start
-            if len(images) < HELD:
-                images.append(image)
+        draw = functools.partial(puppet.draw, plan)
+        for drawn in map_in_threads(draw, range(num_frames), workers=puppet.workers):
+            if len(held) < HELD:
+                held.append(drawn)
     height, width = photo.size_hw
-    row(f"draw ({width}x{height})", count, drawing)
-    row("composite", count, composing)
+    row(f"draw ({width}x{height})", count, time.perf_counter() - start)
+    images, seconds = timed(over(drawn, subject.plate) for drawn in held)
+    row("composite", len(images), seconds)
     for name, values in PRESETS.items():
         with VideoWriter.open(
             folder / f"{name}.mp4", size_hw=photo.size_hw, fps=driver.fps, crf=values.crf,

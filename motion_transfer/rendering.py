@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -77,24 +77,45 @@ def render(
         panels: what stands to the left of the result, if anything.
         skip: frames that are not to be drawn.
     """
-    # torch comes with it, seconds on their own
+    # torch comes with them, seconds on their own
     from motion_transfer.compositing import over, straight_rgba
+    from motion_transfer.threads import map_in_threads
 
+    def finish(job: _Job) -> tuple[np.ndarray | None, Fraction]:
+        if job.plan is None:
+            return None, job.moment
+        drawn = puppet.draw(job.plan, job.frame)
+        if backdrop is None:
+            return straight_rgba(drawn, photo.size_hw), job.moment
+        image = over(drawn, backdrop)
+        return (image if job.panel is None else np.concatenate([job.panel, image], 1)), job.moment
+
+    jobs = _jobs(targets, puppet, panels, skip)
+    yield from map_in_threads(finish, jobs, workers=puppet.workers)
+
+
+class _Job(NamedTuple):
+    """A frame; without a plan it is not to be drawn."""
+
+    plan: Any
+    frame: int
+    moment: Fraction
+    panel: np.ndarray | None
+
+
+def _jobs(
+    targets: Iterable[tuple[PoseTrack, slice, list[Fraction]]],
+    puppet: Any,
+    panels: Panels | None,
+    skip: int,
+) -> Iterator[_Job]:
     state, number = None, 0
     for track, wanted, times in targets:
         plan, state = puppet.plan(track, wanted, state)
         for k, moment in enumerate(times):
             panel = None if panels is None else panels.next()
             number += 1
-            if number <= skip:
-                yield None, moment
-                continue
-            drawn = puppet.draw(plan, k)
-            if backdrop is None:
-                yield straight_rgba(drawn, photo.size_hw), moment
-                continue
-            image = over(drawn, backdrop)
-            yield (image if panel is None else np.concatenate([panel, image], 1)), moment
+            yield _Job(None if number <= skip else plan, k, moment, panel)
 
 
 class Panels:

@@ -71,6 +71,7 @@ class StillGenerator:
     """The photo held still: the least that a generator must beat."""
 
     margin_frames = 0
+    workers = 1
 
     def __init__(self, source: Source) -> None:
         alpha = torch.from_numpy(source.alpha)[None]

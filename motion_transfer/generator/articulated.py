@@ -73,6 +73,7 @@ from motion_transfer.generator.working import Layer, Skirt
 from motion_transfer.pose.retarget import HEAD, MIDHIP, NECK, px_per_metre
 from motion_transfer.pose.skeleton import INDEX, MIRROR
 from motion_transfer.pose.track import PoseTrack
+from motion_transfer.threads import num_workers
 
 if TYPE_CHECKING:
     from motion_transfer.person.subject import Subject
@@ -153,10 +154,12 @@ class Generator(Protocol):
 
     Frames on either side that help (`margin_frames` at most) may be passed along with those that
     are wanted. What must go on from block to block (the order of the layers, for instance) is
-    state: passed in, given back. A plan is cheap, so frames can be skipped; `draw` does the work.
+    state: passed in, given back. A plan is cheap, so frames can be skipped; `draw` does the work,
+    in as many threads at once as there are `workers`.
     """
 
     margin_frames: int
+    workers: int
 
     def plan(self, targets: PoseTrack, wanted: slice, state: Any = None) -> tuple[Any, Any]:
         """Prepare the wanted frames; returns the plan and the state for the next block."""
@@ -229,6 +232,7 @@ class ArticulatedGenerator:
         self, source: Source, *, device: torch.device | str = "cpu", flow_smoothing: float = 0.5
     ) -> None:
         self.device = torch.device(device)
+        self.workers = num_workers(self.device)
         self.flow_smoothing = flow_smoothing
         self._metre = float(px_per_metre(source.pose)[0])
         self.layers, self._skirt = cut_source(source)

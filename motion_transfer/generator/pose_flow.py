@@ -161,6 +161,8 @@ class PoseFlowGenerator:
         batch_frames: that are computed at once; None: as many as pay on the device.
     """
 
+    workers = 1  # frames share what is computed for several at once
+
     def __init__(
         self,
         sources: Sequence[Source],

@@ -26,6 +26,7 @@ from motion_transfer.generator.articulated import (
 from motion_transfer.generator.limbs import NAMES
 from motion_transfer.generator.working import Layer
 from motion_transfer.pose.track import PoseTrack
+from motion_transfer.threads import num_workers
 
 Box = tuple[int, int, int, int]
 KEPT = tuple(k for k, n in enumerate(NAMES) if n.endswith(("head", "arm", "shin", "skirt")))
@@ -65,6 +66,7 @@ class Puppets:
     def __init__(
         self, sources: Sequence[Source], *, device: torch.device | str, flow_smoothing: float
     ) -> None:
+        self.workers = num_workers(torch.device(device))
         self._each = [
             ArticulatedGenerator(s, device=device, flow_smoothing=flow_smoothing) for s in sources
         ]

@@ -44,6 +44,7 @@ from motion_transfer.generator.refinement_net import (
 )
 from motion_transfer.generator.warp import bilinear, bilinear_weights, sample
 from motion_transfer.pose.track import PoseTrack
+from motion_transfer.threads import num_workers
 
 CHIN_TORSOS = (-0.2, 0.1)
 """From the face's middle to where hair begins to be held, and on to where it is; lengths of the
@@ -91,6 +92,7 @@ class RefinedGenerator:
         crop_hw: tuple[int, int] = CROP_HW,
     ) -> None:
         self.device = torch.device(device)
+        self.workers = num_workers(self.device)
         self.crop_hw = crop_hw
         self._precision = fast_precision(self.device.type)
         network = pretrained.networks.refinement.to(self.device, self._precision)

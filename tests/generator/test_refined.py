@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from dataclasses import replace
 
@@ -23,6 +24,7 @@ from motion_transfer.generator.pretrained import Pretrained
 from motion_transfer.generator.puppets import Puppets
 from motion_transfer.generator.refined import RefinedGenerator, refine
 from motion_transfer.generator.refinement_net import Refinement
+from motion_transfer.threads import map_in_threads, num_workers
 
 CROP_HW = (64, 48)
 BOX = (70, 60, 150, 260)
@@ -262,6 +264,19 @@ def test_blocks_are_bitwise_the_whole() -> None:
             again, before = made.draw(part, k), unbroken[start + k]
             assert again is not None and before is not None
             assert again.box_xyxy == before.box_xyxy and torch.equal(again.rgba, before.rgba)
+
+
+def test_frames_are_drawn_side_by_side() -> None:
+    # bug: what a frame needs is kept in the generator, and another thread's frame overwrites it
+    made = generator(seed=1)
+    plan, _ = made.plan(dance(24), slice(0, 24))
+    draw = functools.partial(made.draw, plan)
+    alone = [draw(k) for k in range(24)]
+    together = list(map_in_threads(draw, range(24), workers=4))
+    for before, again in zip(alone, together, strict=True):
+        assert before is not None and again is not None and before.box_xyxy == again.box_xyxy
+        torch.testing.assert_close(again.rgba, before.rgba, atol=1e-3, rtol=0)
+    assert made.workers == num_workers(torch.device("cpu"))
 
 
 def test_nobody_there() -> None:
