@@ -12,7 +12,7 @@ the crop.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import cv2
@@ -33,18 +33,15 @@ from motion_transfer.generator.canonical import (
 )
 from motion_transfer.generator.framing import CROP_RADIUS, Framing, frame_track, torso_metres
 from motion_transfer.generator.networks import fast_precision
-from motion_transfer.generator.paste import Place, to_frame
+from motion_transfer.generator.paste import Place
 from motion_transfer.generator.pose_maps import draw_pose
 from motion_transfer.generator.pretrained import Pretrained
 from motion_transfer.generator.puppets import Box, PuppetPlan, Puppets, place_map
 from motion_transfer.generator.refinement_net import (
     Refinement,
-    RefinementNet,
-    apply_refinement,
 )
 from motion_transfer.generator.warp import bilinear, bilinear_weights, sample
 from motion_transfer.pose.track import PoseTrack
-from motion_transfer.threads import num_workers
 
 CHIN_TORSOS = (-0.2, 0.1)
 """From the face's middle to where hair begins to be held, and on to where it is; lengths of the
@@ -75,7 +72,8 @@ class RefinedGenerator:
     Args:
         sources: photos of one person; the first is the one whose place the person takes.
         pretrained: with a trained RefinementNet.
-        device: where everything is computed.
+        device: where the network is computed; puppets are drawn on the CPU, a frame in each thread:
+            for a GPU that is too many too small operations.
         flow_smoothing: 0 to 1, of the puppet's flow over time.
         crop_hw: size of the crop that the network sees.
     """
@@ -92,20 +90,20 @@ class RefinedGenerator:
         crop_hw: tuple[int, int] = CROP_HW,
     ) -> None:
         self.device = torch.device(device)
-        self.workers = num_workers(self.device)
         self.crop_hw = crop_hw
         self._precision = fast_precision(self.device.type)
         network = pretrained.networks.refinement.to(self.device, self._precision)
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._torso_metres = torso_metres(sources[0].pose)
-        self._puppets = Puppets(sources, device=device, flow_smoothing=flow_smoothing)
+        self._puppets = Puppets(sources, device="cpu", flow_smoothing=flow_smoothing)
+        self.workers = self._puppets.workers
 
     def plan(
         self, targets: PoseTrack, wanted: slice, state: Sequence[PuppetState] | None = None
     ) -> tuple[Plan, list[PuppetState]]:
         """See `Generator`."""
         puppets, states = self._puppets.plan(targets, wanted, state)
-        framing = frame_track(targets, self._torso_metres, self.crop_hw, device=self.device)
+        framing = frame_track(targets, self._torso_metres, self.crop_hw)
         return Plan(puppets, framing, wanted.start), states
 
     @torch.inference_mode()
@@ -116,22 +114,27 @@ class RefinedGenerator:
             return None
         drawn, shown = found
         at = torch.tensor([plan.first + frame])
+        return refine(
+            self._look,
+            drawn if with_flow else drawn._replace(flow=None, visibility=None),
+            shown,
+            self._puppets.draw_loose(plan.puppets, frame),
+            self._puppets.draw_head(plan.puppets, frame),
+            away=_away(plan.puppets.facing(frame)),
+            pose=pose_at(plan.framing.poses, at), torso_px=plan.framing.torso_px[at],
+            crop=plan.framing.crop(int(at)), crop_hw=self.crop_hw,
+        )  # fmt: skip
+
+    def _look(self, *seen: torch.Tensor) -> Refinement:
+        """What the network finds, on its device and from there."""
         lower = self._precision != torch.float32
         with torch.autocast(self.device.type, dtype=self._precision, enabled=lower):
-            return refine(
-                self._network,
-                drawn if with_flow else drawn._replace(flow=None, visibility=None),
-                shown,
-                self._puppets.draw_loose(plan.puppets, frame),
-                self._puppets.draw_head(plan.puppets, frame),
-                away=_away(plan.puppets.facing(frame)),
-                pose=pose_at(plan.framing.poses, at), torso_px=plan.framing.torso_px[at],
-                crop=plan.framing.crop(int(at)), crop_hw=self.crop_hw,
-            )  # fmt: skip
+            found = self._network(*(t.to(self.device) for t in seen))
+        return Refinement(*(t.to("cpu", torch.float32) for t in found))
 
 
 def refine(
-    network: RefinementNet,
+    network: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], Refinement],
     drawn: Rendition,
     shown: torch.Tensor,
     loose: Rendition | None,
@@ -146,7 +149,7 @@ def refine(
     """A drawn frame, refined.
 
     Args:
-        network: trained.
+        network: a trained RefinementNet; everything else is on the CPU.
         drawn: the frame.
         shown: (1, h, w) in [0, 1], how much of it a photo shows.
         loose: skirt and wide sleeves alone, if the person wears any.
@@ -180,9 +183,8 @@ def refine(
     place = Place((start[0], start[1]), scale, (box[3] - box[1], box[2] - box[0]), 0.0)
     seen = planes[:, 3:4]
     step = (seen + found.step).clamp(0, 1) - seen
-    stack = torch.cat([found.painted, found.gate, step, seen], 1)[0].float()
-    apply = _apply_numba if stack.device.type == "cpu" else _apply_torch
-    return drawn._replace(rgba=apply(drawn.rgba, stack, place))
+    stack = torch.cat([found.painted, found.gate, step, seen], 1)[0]
+    return drawn._replace(rgba=_apply(drawn.rgba, stack, place))
 
 
 def _away(facing: float) -> float:
@@ -239,24 +241,13 @@ def _planes(
     return planes
 
 
-def _apply_torch(rgba: torch.Tensor, found: torch.Tensor, place: Place) -> torch.Tensor:
-    """(4, h, w) a drawing with what was found (6, H, W) in the crop; any device.
+def _apply(rgba: torch.Tensor, found: torch.Tensor, place: Place) -> torch.Tensor:
+    """(4, h, w) a drawing with what was found (6, H, W) in the crop.
 
     Found: painted, gate, step and alpha as the network saw it. Where half of a pixel that it saw
     is to go, that is all of the sharp half that the frame shows there: an outline that moves in
     would leave a ghost otherwise, so steps are shares of what could go, or come.
     """
-    large = to_frame(found, place)[None]
-    rgb, _ = apply_refinement(rgba[None], large[:, :3], large[:, 3:4], large[:, 4:5])
-    alpha, step, seen = rgba[None, 3:], large[:, 4:5], large[:, 5:]
-    share = step / torch.where(step < 0, seen, 1 - seen).clamp_min(_LEAST)
-    room = torch.where(step < 0, alpha, 1 - alpha)
-    alpha = (alpha + room * share).clamp(0, 1)
-    return torch.cat([rgb.clamp(0, 1) * alpha, alpha], 1)[0]
-
-
-def _apply_numba(rgba: torch.Tensor, found: torch.Tensor, place: Place) -> torch.Tensor:
-    """The same in one loop."""
     canvas = np.empty((*place.size_hw, 4), np.float32)
     maps = np.ascontiguousarray(found.permute(1, 2, 0).numpy())
     start_x, start_y = place.start_xy
@@ -271,7 +262,7 @@ def _correct(
     maps: np.ndarray,
     place: tuple[float, float, float],
 ) -> None:
-    """Fill (h, w, 4) with a drawing and its correction; see `_apply_torch`.
+    """Fill (h, w, 4) with a drawing and its correction; see `_apply`.
 
     Args:
         canvas: result, colour multiplied by alpha, and alpha.
@@ -358,15 +349,8 @@ def _shrink(
 
 def _resize(maps: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
     """(2, 4, H, W) of maps (2, 4, h, w), averaged over the area of each pixel."""
-    if maps.device.type == "cuda":
-        return _resize_cuda(maps, size_hw)
     resized = [
         cv2.resize(pixels, size_hw[::-1], interpolation=cv2.INTER_AREA)
-        for pixels in maps.permute(0, 2, 3, 1).cpu().numpy()
+        for pixels in maps.permute(0, 2, 3, 1).numpy()
     ]
-    return torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2).to(maps.device)
-
-
-def _resize_cuda(maps: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
-    """About the same."""
-    return functional.interpolate(maps, size_hw, mode="bilinear", antialias=True)
+    return torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2)
