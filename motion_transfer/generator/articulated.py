@@ -60,6 +60,7 @@ from motion_transfer.generator.motion import (
     unit,
 )
 from motion_transfer.generator.relief import face_relief, face_side, head_depth
+from motion_transfer.generator.shoulders import find_shoulders, shoulders_share
 from motion_transfer.generator.temporal import blend_carried
 from motion_transfer.generator.turning import PIECES_PX, Surface
 from motion_transfer.generator.warp import (
@@ -255,6 +256,13 @@ class ArticulatedGenerator:
             n: _outline(layer, self._surfaces[n].reach_px if n in self._surfaces else 0.0)
             for n, layer in self.layers.items()
         }
+        self._shoulders: tuple[torch.Tensor, tuple[int, int]] | None = None
+        if (shoulders := find_shoulders(self.layers, joints)) is not None:
+            x0, y0 = shoulders.box_xyxy[:2]
+            self._shoulders = _make_texture(shoulders, self.device), (x0 - 1, y0 - 1)
+            pairs = zip(self._outlines["torso"], _outline(shoulders, 0.0), strict=True)
+            corners, points = (torch.cat(pair) for pair in pairs)
+            self._outlines["torso"] = corners, points
 
     def plan(
         self, targets: PoseTrack, wanted: slice, state: PuppetState | None = None
@@ -340,8 +348,10 @@ class ArticulatedGenerator:
                 colours = _pixels_last(self._surfaces[name].colours)
                 moved = np.ascontiguousarray(_pixels_last(turn))
                 draw_turned_layer(canvas, flow, _pixels_last(texture), colours, moved, STEP, *where)
-            for ear, at in self._turned_ears(plan, name, frame):
-                draw_layer(canvas, flow, _pixels_last(ear), _positions(at), *where[1:])
+            for piece, at, (left, top) in self._pieces(plan, name, frame):
+                corner = (left - box[0], top - box[1])
+                draw_layer(canvas, flow, _pixels_last(piece), _positions(at), *where[1:3], corner,
+                           seen)  # fmt: skip
         return torch.from_numpy(canvas).permute(2, 0, 1), torch.from_numpy(flow).permute(2, 0, 1)
 
     def _draw_torch(
@@ -371,16 +381,16 @@ class ArticulatedGenerator:
                 pixels[:, 3:4] = alpha
                 pixels[:, :3] = alpha * torch.lerp(found[:, :3], found[:, 4:], hidden)
                 pixels[:, 4:] = alpha * (1 - hidden) * found[:, 3:4]
-            shown = [(pixels, xy)]
-            for ear, at in self._turned_ears(plan, name, frame):
+            shown = [(pixels, xy, self._origin(name))]
+            for piece, at, origin in self._pieces(plan, name, frame):
                 xy = _enlarged(at, size)
-                shown.append((sample(ear, xy), xy))
+                shown.append((sample(piece, xy), xy, origin))
             rows, columns = (
                 slice(top - box[1], bottom - box[1]),
                 slice(left - box[0], right - box[0]),
             )
-            corner = coarse.new_tensor(np.subtract(self._origin(name), (left, top)).tolist())
-            for pixels, xy in shown:
+            for pixels, xy, origin in shown:
+                corner = coarse.new_tensor(np.subtract(origin, (left, top)).tolist())
                 pixels[:, 4] *= seen
                 alpha, under = pixels[:, 3:4], canvas[..., rows, columns]
                 canvas[..., rows, columns] = torch.addcmul(pixels, under, 1 - alpha)
@@ -451,15 +461,23 @@ class ArticulatedGenerator:
             return None
         return self._surfaces[name].turned(*angles.tolist(), behind=behind)
 
-    def _turned_ears(
+    def _pieces(
         self, plan: Plan, name: str, frame: int
-    ) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Textures (1, 5, h, w) and positions (1, 2, G, G) of what is put over a turned head."""
+    ) -> list[tuple[torch.Tensor, torch.Tensor, tuple[int, int]]]:
+        """What is put over a layer: ears over a turned head, shoulders over the torso.
+
+        Textures (1, 5, h, w), positions (1, 2, G, G) in them, and their first pixels in the photo.
+        """
+        at, origin = plan.positions[name][frame, None].to(self.device), self._origin(name)
+        if name == "torso" and self._shoulders is not None and not plan.turned[frame]:
+            texture, corner = self._shoulders
+            shift = at.new_tensor(np.subtract(origin, corner).tolist())
+            share = shoulders_share(float(plan.turns[name][frame, 0]))
+            return [(share * texture, at + shift[:, None, None], corner)] if share > 0 else []
         if name != "head":
             return []
-        at = plan.positions[name][frame, None].to(self.device)
         found = [ear.turned(at, float(plan.turns[name][frame, 0])) for ear in self._ears]
-        return [pair for pair in found if pair is not None]
+        return [(*pair, origin) for pair in found if pair is not None]
 
     def _turns(
         self, trunk: np.ndarray, shown: np.ndarray, head: np.ndarray, wanted: slice

@@ -56,6 +56,8 @@ MOST_PX, UNLIKE = 12, 40  # what hidden pixels are not filled from differs by mo
 WIDER_JOINT, WIDE_SLEEVE = 1.15, 4.0  # than the limb beside it; than a usual limb
 EVENED = 60  # rounds of diffusion, so many times fewer where what lies beside counts more
 EVEN_PX = 3.0  # standard deviation, working pixels
+SLEEVED = 0.15
+"""Share of the trunk about an upper arm's end that looks like that, if they are of one cloth."""
 SECTIONS = (0.2, 0.3, 0.4)  # shares of an arm from its elbow, where its sleeve is measured
 NEAR_CAP = 1.5  # half widths from the elbow; so near a sleeve has no notches
 CUT_PX, SHARP_PX = 1.5, 3.0
@@ -180,6 +182,11 @@ def _cover(
     if name == "torso" or name.endswith("thigh"):
         own, hidden = _even(own, hidden, nearer)
     caps, free = _caps(name, work, labels), hull | ~nearer
+    if name.endswith("upper_arm"):
+        about = cv2.dilate((caps > 0).astype(np.uint8), np.ones((9, 9))) > 0
+        trunk = about & (labels == NAMES.index("torso"))
+        if same_cloth(work, own & about, trunk).sum() < SLEEVED * trunk.sum():
+            free &= ~trunk  # a bare arm takes nothing of the shirt along
     # segments of a limb overlap a little, so that no line of background shows between them
     meeting = np.isin(labels, [i for i, n in enumerate(NAMES) if _meets(n, name)])
     overlap = cv2.dilate(own.astype(np.uint8), np.ones((9, 9))).astype(bool) & meeting

@@ -152,6 +152,23 @@ def test_a_raised_arm_has_no_rim_of_the_cloth_that_it_was_before() -> None:
     assert len(seen) > 15 and np.abs(np.array(seen) - skin).max() < 50  # of 160
 
 
+@pytest.mark.parametrize("sleeve", ["bare", "same"])
+def test_a_bare_arm_takes_nothing_of_the_shirt_along(sleeve: str) -> None:
+    # bug: under a raised arm hangs a scallop of the shirt
+    source = draw(pose({"left_upper_arm": 10, "left_lower_arm": 5}))
+    rgb, skin, cloth = source.rgb.copy(), COLOURS["left_upper_arm"], COLOURS["torso"]
+    arm = np.abs(rgb.astype(int) - skin).max(-1) < 30
+    if sleeve == "same":
+        rgb[arm] = cloth
+    inner = source.pose.xy.copy()
+    inner[0, INDEX["left_shoulder"], 0] -= 0.04 * PX  # as trackers have it
+    layers, _ = cut(Source(rgb=rgb, alpha=source.alpha, pose=replace(source.pose, xy=inner)))
+    end = layers["left_upper_arm"]
+    colour, alpha = end.rgba[..., :3] * 255, end.rgba[..., 3]
+    taken = (np.abs(colour - cloth).max(-1) < 30) & (alpha > 0.5)
+    assert (taken.sum() < 10) == (sleeve == "bare")
+
+
 def test_what_the_photo_does_not_show_has_no_layer() -> None:
     # bug: arms cut out of the wall because the tracker guesses them
     source = draw(pose(), bare=True)
