@@ -589,11 +589,16 @@ class ArticulatedGenerator:
             if "arm" in name:  # what is behind the trunk is behind the legs as well
                 behind = np.maximum(middle - result[name], 0)
                 result[name] = result[name] - np.minimum(BEHIND * behind, BEHIND_M)
-        for name in self._under_hair:
-            clear = result[name] + 2 * DEPTH_HYSTERESIS_M
-            result["head"] = np.where(  # from behind, hair before a shoulder is not seen
-                facing > 0, np.maximum(result["head"], clear), result["head"]
-            )
+        if not self._under_hair:
+            return result
+        head = result["head"]
+        over = np.max([result[name] for name in self._under_hair], 0) + 2 * DEPTH_HYSTERESIS_M
+        # from behind, hair before a shoulder is not seen
+        result["head"] = np.where(facing > 0, np.maximum(head, over), head)
+        for name in result:
+            if name.endswith("lower_arm"):  # a hand before the face is before its hair, too
+                lift = np.where(result[name] > head, result["head"] - head, 0)
+                result[name] = result[name] + lift
         return result
 
 

@@ -205,6 +205,26 @@ def test_from_behind_hair_before_a_shoulder_does_not_hide_the_arm(
         assert sum(arm < order.index("head") for arm in arms) == hidden
 
 
+@pytest.mark.parametrize(("forward", "before"), [(0.1, True), (-0.66, False)])
+def test_a_hand_before_the_face_is_before_hair_that_lies_over_the_shoulder(
+    puppet: Source, monkeypatch, forward: float, before: bool
+) -> None:
+    # bug: a salute, or hands at the chin, go behind long hair
+    monkeypatch.setattr(articulated, "_lies_over", lambda near, far, layers: True)
+    track = pose({"upper_arm": -20, "lower_arm": -70})
+    depth = track.depth.copy()
+    for side in ("left", "right"):  # elbows point to the camera
+        depth[:, INDEX[f"{side}_elbow"]] = -0.3 * PX
+        for part in ("wrist", "index", "pinky", "thumb"):
+            depth[:, INDEX[f"{side}_{part}"]] = -forward * PX
+    plan, _ = ArticulatedGenerator(puppet).plan(replace(track, depth=depth), slice(0, 1))
+    order = plan.orders[0]
+    for side in ("left", "right"):
+        assert order.index(f"{side}_upper_arm") < order.index("head")
+        for other in ("head", "torso"):  # and one behind the back stays there
+            assert (order.index(other) < order.index(f"{side}_lower_arm")) == before
+
+
 def test_the_far_hand_of_somebody_who_turns_is_behind_the_legs(puppet: Source) -> None:
     # bug: fingers without a hand come out between the trunk and the far thigh
     angles = {"upper_arm": 0, "lower_arm": -12}
