@@ -561,8 +561,9 @@ class ArticulatedGenerator:
         own = (self._joints[HEAD] - self._joints[NECK]).norm().clamp_min(1.0)
         shown = (joints[:, HEAD] - joints[:, NECK]).norm(dim=-1) / (zoom * own)
         bent = smoothstep((0.85 - shown) / 0.35) * smoothstep(3 * facing)
+        low = smoothstep((0.95 - shown) / 0.15) * smoothstep(3 * facing)
         return Head(
-            bent=bent[:, None, None], radius_px=FACE_M * self._metre,
+            bent=bent[:, None, None], low=low[:, None, None], radius_px=FACE_M * self._metre,
             centre=joints[:, HEAD, None], up=head_up(joints)[:, None], neck=joints[:, NECK, None],
             zoom=zoom[:, None, None], photo_centre=self._joints[None, HEAD, None],
             photo_up=head_up(self._joints[None])[:, None],

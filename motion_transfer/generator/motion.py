@@ -307,7 +307,8 @@ class Quad:
 class Head:
     """A head is rigid; at the neck it blends into the torso.
 
-    A head that is bent forward hangs before the torso: then the blend keeps off the face.
+    A head that is bent forward hangs before the torso: then the blend keeps off the face. So it
+    does, but not off the neck, where shoulders are raised to the chin.
 
     Args:
         centre: (T, 1, 2) between the ears, target.
@@ -315,6 +316,7 @@ class Head:
         neck: (T, 1, 2) between the shoulders.
         zoom: (T, 1, 1).
         bent: (T, 1, 1) 1 for a head that hangs before the torso, 0 for one on a straight neck.
+        low: (T, 1, 1) 1 for one that is nearer to the shoulders than in the photo.
         radius_px: of the face, photo pixels.
         photo_centre, photo_up: (1, 1, 2).
         torso: what the neck is rooted in.
@@ -325,6 +327,7 @@ class Head:
     neck: torch.Tensor
     zoom: torch.Tensor
     bent: torch.Tensor
+    low: torch.Tensor
     radius_px: float
     photo_centre: torch.Tensor
     photo_up: torch.Tensor
@@ -335,7 +338,7 @@ class Head:
         return len(self.centre)
 
     def __getitem__(self, frames: torch.Tensor) -> Self:
-        names = ("centre", "up", "neck", "zoom", "bent")
+        names = ("centre", "up", "neck", "zoom", "bent", "low")
         return dataclasses.replace(
             self,
             **{n: getattr(self, n)[frames] for n in names},
@@ -347,7 +350,8 @@ class Head:
         height = dot(x - self.neck, vector) / dot(vector, vector).clamp_min(1.0)
         share = smoothstep(height / 0.75)
         distance = (x - self.centre).norm(dim=-1, keepdim=True) / (self.zoom * self.radius_px)
-        return torch.maximum(share, self.bent * smoothstep((1.2 - distance) / 0.2))
+        share = torch.maximum(share, self.bent * smoothstep((1.2 - distance) / 0.2))
+        return torch.maximum(share, self.low * smoothstep((1.05 - distance) / 0.25))
 
     def _turn(self, v: torch.Tensor, up: torch.Tensor, new_up: torch.Tensor) -> torch.Tensor:
         return dot(v, up) * new_up + dot(v, perpendicular(up)) * perpendicular(new_up)

@@ -19,7 +19,8 @@ from motion_transfer.generator.articulated import (
     steady_order,
 )
 from motion_transfer.generator.bodies import Axis
-from motion_transfer.generator.limbs import segment_distance
+from motion_transfer.generator.limbs import extend_joints, segment_distance
+from motion_transfer.generator.motion import Head
 from motion_transfer.generator.warp import warp
 from motion_transfer.generator.working import Layer
 from motion_transfer.pose.skeleton import INDEX
@@ -317,6 +318,22 @@ def test_a_head_that_is_bent_forward_hangs_before_the_chest(photo_turn, turn, sh
     chin = frame[y : y + round(0.1 * PX), x - 4 : x + 5, :3]
     is_head = np.abs(chin - COLOURS["head"]).max(-1) < 40
     assert (is_head.mean() > 0.95) == shown
+
+
+@pytest.mark.parametrize(("metres_down", "low"), [(0.0, 0.0), (0.06, 1.0)])
+def test_a_head_is_low_where_shoulders_are_raised(
+    puppet: Source, metres_down: float, low: float
+) -> None:
+    # bug: a face between raised arms is pressed flat
+    person = metres(angles=A_POSE)
+    person[HEAD_JOINTS, 1] += metres_down
+    track = poses([person])
+    joints = torch.tensor(extend_joints(track.xy.astype(np.float64)), dtype=torch.float32)
+    one, generator = torch.ones(1), ArticulatedGenerator(puppet)
+    moved = generator._motions(joints, one, one, torch.zeros(1))["head"]
+    assert isinstance(moved, Head)
+    assert moved.low.item() == pytest.approx(low, abs=0.02)
+    assert generator._motions(joints, one, -one, torch.zeros(1))["head"].low.item() == 0
 
 
 def test_skirts_and_wide_sleeves_are_loose(monkeypatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import torch
 
@@ -73,8 +75,9 @@ def head() -> Head:
     at = turned(torch.cat([neck, centre])[:, :].reshape(2, 2), torch.linspace(0, 40, FRAMES), SHIFT)
     up = unit(at[:, 1:2] - at[:, 0:1])
     return Head(centre=at[:, 1:2], up=up, neck=at[:, 0:1], zoom=torch.ones(FRAMES, 1, 1),
-                bent=torch.zeros(FRAMES, 1, 1), radius_px=30.0, photo_centre=centre[None],
-                photo_up=tensor([0, -1])[None], torso=None)  # fmt: skip
+                bent=torch.zeros(FRAMES, 1, 1), low=torch.zeros(FRAMES, 1, 1), radius_px=30.0,
+                photo_centre=centre[None], photo_up=tensor([0, -1])[None],
+                torso=None)  # fmt: skip
 
 
 def round_trip(motion: Motion, inside: torch.Tensor, tolerance_px: float) -> None:
@@ -199,3 +202,20 @@ def test_no_stretching_without_end() -> None:
     found = motion.source(points[:, :1] + torch.linspace(-20, 20, 9)[None, :, None])
     assert torch.isfinite(found).all()
     assert (found - BONE[0]).norm(dim=-1).max() < 60
+
+
+def test_raised_shoulders_press_no_face() -> None:
+    # bug: with both arms up the chin goes into the collar, and the face is half as long
+    torso = patch(lean=0.0, bend=(0.0, 0.0))
+    still = dataclasses.replace(
+        head(), torso=torso, centre=torso.centre1 - tensor([0, 28]), neck=torso.centre1,
+        up=tensor([0, -1]).expand(FRAMES, 1, 2),
+    )  # fmt: skip
+    chin, collar = still.centre[:, 0] + tensor([0, 22]), still.neck[:, 0] + tensor([0, 4])
+    for low, rigid in ((0.0, False), (1.0, True)):
+        motion = dataclasses.replace(still, low=torch.full((FRAMES, 1, 1), low))
+        own = motion.photo_centre[0] + tensor([0, 22])
+        off = (motion.source(chin[:, None]) - own).norm(dim=-1).max()
+        assert (off < 0.1) == rigid
+        body = torso.source(collar[:, None])
+        assert (motion.source(collar[:, None]) - body).norm(dim=-1).max() < 0.1  # not the neck
