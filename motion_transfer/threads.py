@@ -42,19 +42,21 @@ def map_in_threads(function: Callable[[T], R], items: Iterable[T], *, workers: i
         yield from map(function, items)
         return
     others = torch.get_num_threads()
-    ready = threading.Barrier(workers + 1)
+    started, all_started = threading.Semaphore(0), threading.Event()
 
     def start() -> None:
         torch.get_num_threads()  # or PyTorch would set this thread up later, and undo the next line
         torch.set_num_threads(1)  # also of threads that it sets up from now on
-        ready.wait()
+        started.release()
 
     pool = ThreadPoolExecutor(workers, thread_name_prefix="draw", initializer=start)
     try:
         for _ in range(workers):
-            pool.submit(int)
-        ready.wait()
+            pool.submit(all_started.wait)  # keeps a thread busy, or it would take the next one, too
+        for _ in range(workers):
+            started.acquire()
         torch.set_num_threads(others)
+        all_started.set()
         items = iter(items)
         waiting: deque[Future[R]] = deque()
         while True:
@@ -64,7 +66,7 @@ def map_in_threads(function: Callable[[T], R], items: Iterable[T], *, workers: i
                 return
             yield waiting.popleft().result()
     finally:
-        ready.abort()  # of those that still wait, if this thread was interrupted
+        all_started.set()  # if this thread was interrupted before
         pool.shutdown(cancel_futures=True)
 
 
