@@ -21,7 +21,14 @@ from scipy import ndimage
 from motion_transfer.generator.exemplar import continue_texture, grain
 from motion_transfer.generator.hands import find_pocketed, lend_hand
 from motion_transfer.generator.labels import label_pixels
-from motion_transfer.generator.limbs import LIMBS, NAMES, extend_joints, mirrored, segment_distance
+from motion_transfer.generator.limbs import (
+    LIMBS,
+    NAMES,
+    extend_joints,
+    half_widths,
+    mirrored,
+    segment_distance,
+)
 from motion_transfer.generator.seams import finger_rims, mixed_rim, same_cloth
 from motion_transfer.generator.shading import find_shade
 from motion_transfer.generator.skirts import find_skirt
@@ -544,10 +551,5 @@ def _half_width(
     usual = LIMBS[name].radius_m * work.metre
     own = (labels == NAMES.index(name)) & (work.matte > 0.5)
     start, end = (work.joints[j] for j in LIMBS[name].main)
-    depth = cv2.distanceTransform(own.astype(np.uint8), cv2.DIST_L2, 3)
-    samples = []
-    for t in places:
-        x, y = np.round(start + t * (end - start)).astype(int)
-        if 0 <= y < depth.shape[0] and 0 <= x < depth.shape[1] and depth[y, x] > 0:
-            samples.append(float(depth[y, x]))
+    samples = half_widths(own, start, end, places)
     return float(np.clip(np.median(samples), 0.5 * usual, most * usual)) if samples else usual

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TypeVar
 
+import cv2
 import numpy as np
 import torch
 
@@ -113,6 +115,20 @@ def segment_distance(points: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.nda
     along = b - a
     t = ((points - a) @ along) / max(float(along @ along), 1e-6)
     return np.linalg.norm(points - a - np.clip(t, 0, 1)[..., None] * along, axis=-1)
+
+
+def half_widths(
+    mask: np.ndarray, start: np.ndarray, end: np.ndarray, places: Sequence[float]
+) -> list[float]:
+    """How far a mask (h, w) reaches about a bone at shares of its length, pixels.
+
+    Places outside of the mask are left out.
+    """
+    depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)
+    height, width = mask.shape
+    at = [np.round(start + t * (end - start)).astype(int) for t in places]
+    found = [depth[y, x] for x, y in at if 0 <= x < width and 0 <= y < height]
+    return [float(d) for d in found if d > 0]
 
 
 def visible_head(shown: np.ndarray) -> bool:

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import math
 
-import cv2
 import numpy as np
 
-from motion_transfer.generator.limbs import LIMBS
+from motion_transfer.generator.limbs import LIMBS, half_widths
 from motion_transfer.generator.working import Layer
 
 _PLACES = (0.2, 0.3, 0.4)  # shares of an upper arm where its width is measured
@@ -44,7 +43,8 @@ def find_shoulders(layers: dict[str, Layer], joints: np.ndarray) -> Layer | None
         layer = layers[name]
         corner = np.array([left, top])
         start, end = (joints[j] - corner for j in LIMBS[name].main)
-        radius = _half_width(layer.rgba[..., 3], start, end)
+        found = half_widths(layer.rgba[..., 3] > 0.5, start, end, _PLACES)
+        radius = float(np.median(found)) if found else 0.0
         y, x = np.mgrid[: bottom - top, : right - left]
         away = np.hypot(x - start[0], y - start[1]) / max(radius, 1e-6)
         disc = layer.rgba[..., 3] * np.clip((1 - away) / _SOFT, 0, 1)
@@ -60,12 +60,3 @@ def find_shoulders(layers: dict[str, Layer], joints: np.ndarray) -> Layer | None
 def shoulders_share(yaw: float) -> float:
     """How much of them is seen, [0, 1], of a trunk that is turned from the photo's by radians."""
     return min(1.0, max(0.0, (_TURN[1] - abs(yaw)) / (_TURN[1] - _TURN[0])))
-
-
-def _half_width(alpha: np.ndarray, start: np.ndarray, end: np.ndarray) -> float:
-    """Half the width of what (h, w) shows along a bone, pixels; 0 where it shows nothing."""
-    depth = cv2.distanceTransform((alpha > 0.5).astype(np.uint8), cv2.DIST_L2, 3)
-    places = [np.round(start + t * (end - start)).astype(int) for t in _PLACES]
-    height, width = alpha.shape
-    found = [depth[y, x] for x, y in places if 0 <= x < width and 0 <= y < height]
-    return float(np.median(found)) if found else 0.0
