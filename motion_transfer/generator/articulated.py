@@ -437,7 +437,9 @@ class ArticulatedGenerator:
                 smooth_px=EARS_M * self._metre,
                 front=0.75, seam=0.7,  # a neck that is lit from one side has no line on its nape
             )  # fmt: skip
-            back = _back_of_head(self.layers["head"], joints, self._metre).to(self.device)
+            back = _back_of_head(
+                self.layers["head"], joints, self._metre, shown=self._front < 0
+            ).to(self.device)
             texture, origin = self._textures["head"], self._origin("head")
             body, relief, ears = Body(axis, texture[0, 3], origin), None, None
             if face is not None:  # or the photo shows a profile, whose nose is at the outline
@@ -847,13 +849,18 @@ def _skirt_quad(
                 photo=photo)  # fmt: skip
 
 
-def _back_of_head(layer: Layer, joints: np.ndarray, metre: float) -> torch.Tensor:
-    """(1, 4, h + 2, w + 2) hair where the face is, as of a person turned away, and how known."""
+def _back_of_head(
+    layer: Layer, joints: np.ndarray, metre: float, *, shown: bool
+) -> torch.Tensor:
+    """(1, 4, h + 2, w + 2) hair where the face is, as of a person turned away, and how known.
+
+    Where the photo itself shows the back, all round of the head is hair: nobody knows the face.
+    """
     eyes, mouth = eyes_and_mouth(joints)
     radius = head_circle(joints, metre)[1]
     x0, y0, x1, y1 = layer.box_xyxy
     x, y = np.meshgrid(np.arange(x0, x1), np.arange(y0, y1))
-    crown = (layer.rgba[..., 3] > 0.5) & (y < eyes[1] - 0.45 * radius)
+    crown = (layer.rgba[..., 3] > 0.5) & (y < (mouth if shown else eyes - 0.45 * radius)[1])
     if not crown.any():
         return torch.zeros(1, 4, y1 - y0 + 2, x1 - x0 + 2)
     hair, spread = np.median(layer.rgba[crown][:, :3], 0), layer.rgba[crown][:, :3].std()
@@ -864,7 +871,9 @@ def _back_of_head(layer: Layer, joints: np.ndarray, metre: float) -> torch.Tenso
     # nothing of a face is hair, be it as dark as brows and eyes
     middle, reach = (eyes + mouth) / 2, np.linalg.norm(eyes - mouth)
     away = np.hypot(x - middle[0], y - middle[1]) / max(1.25 * float(reach), 1.0)
-    cover = np.maximum(cover, np.clip(3 - 2 * away, 0, 1))[..., None]
+    if not shown:
+        cover = np.maximum(cover, np.clip(3 - 2 * away, 0, 1))
+    cover = cover[..., None]
     shade = np.clip(1.05 - 0.2 * np.abs(x - eyes[0]) / radius, 0.7, 1.1)[..., None]
     # strands: noise drawn out downwards, fainter than the hair's own contrast, or it is striped
     noise = np.random.default_rng(0).normal(size=x.shape).astype(np.float32)
@@ -875,11 +884,13 @@ def _back_of_head(layer: Layer, joints: np.ndarray, metre: float) -> torch.Tenso
     # to the mouth in the middle, to the ears at the sides
     low = mouth[1] - 0.2 * (mouth[1] - eyes[1]) * np.clip(np.abs(x - eyes[0]) / radius, 0, 1)
     known = np.clip((low - y) / (0.3 * radius) + 0.5, 0, 1)[..., None]
+    if shown:
+        known = np.ones_like(known)
     inside = (layer.rgba[..., 3] > 0.5) & (known[..., 0] > 0)
-    shown = inside & (cover[..., 0] < 0.2) & (layer.visible > 0.5)
-    if shown.sum() > MUCH_HAIR * inside.sum():  # curls are no strands
+    seen = inside & (cover[..., 0] < 0.2) & (layer.visible > 0.5)
+    if seen.sum() > MUCH_HAIR * inside.sum():  # curls are no strands
         back = continue_picture(
-            back, shown, inside & ~shown, back, np.array([0.0, 1.0]),
+            back, seen, inside & ~seen, back, np.array([0.0, 1.0]),
             height=PIECES_PX, guided=HAIR_GUIDED, plain=0.0,
         )  # fmt: skip
     back = np.concatenate([back, known], -1)

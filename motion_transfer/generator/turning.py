@@ -78,13 +78,13 @@ class Surface:
         if trunk is not None:
             theirs = trunk.at(height, width, origin_xy)
             solid = torch.lerp(solid, theirs[:, :4], (1 - share) * (1 - front[:, 3:4]))
-            ends = (0.5 + _ENDS * (share - 0.5)).clamp(0, 1)  # hair, and a collar begins
-            behind = torch.lerp(theirs[:, 4:], behind, ends)
+            behind = torch.lerp(theirs[:, 4:], behind, _ends(share))
         colours = torch.cat([solid, behind], 1)
         self.colours = colours.contiguous(memory_format=torch.channels_last)
         nodes = STEP * pixel_grid(
             (height - 1) // STEP + 2, (width - 1) // STEP + 2, device=front.device
         )
+        self._nodes, self._alpha = nodes, front[:, 3:4]
         self._own = BodyPixels(body, nodes, origin_xy)
         self._share = _share(body.axis, self._own)
         self._relief = None if relief is None else Relief(body, self._own, relief, origin_xy)
@@ -95,8 +95,7 @@ class Surface:
         self._trunk = None if trunk is None else BodyPixels(trunk.body, nodes, origin_xy)
         self._hanging = torch.zeros_like(self._own.along)  # beyond the neck, which turns less
         if trunk is not None:
-            neck = body.axis.still_px - body.axis.whole_px
-            self._hanging = smoothstep(2 * (self._own.along - body.axis.still_px) / neck)
+            self._hanging = 1 - _ends(self._share)
 
     def at(self, height: int, width: int, origin_xy: tuple[int, int]) -> torch.Tensor:
         """(1, 7, height, width) of the colours where another texture lies in the photo."""
@@ -139,12 +138,20 @@ class Surface:
         other = smoothstep(0.5 - (cosine - last) / (2 * _SOFT))
         back = 1 - other if behind else other
         kept = (1 - self._hanging * back) * (1 - far * self._ears)
+        if self._trunk is not None:  # where hair has gone round, the trunk itself is seen
+            found = sample(self._alpha, self._nodes + shift)[0, 0]
+            kept = kept * (1 - self._hanging * (1 - found))
         return torch.cat([shift, torch.stack([back, kept, added, torn])])[None]
 
 
 def _share(axis: Axis, at: BodyPixels) -> torch.Tensor:
     """(h, w) how much of a layer's own turn its pixels make; the rest is the trunk's."""
     return smoothstep((axis.still_px - at.along) / (axis.still_px - axis.whole_px))
+
+
+def _ends(share: torch.Tensor) -> torch.Tensor:
+    """The same shape: 0 where from behind hair has ended and a collar begun."""
+    return (0.5 + _ENDS * (share - 0.5)).clamp(0, 1)
 
 
 def _sides(solid: torch.Tensor, body: Body, at: BodyPixels) -> torch.Tensor:
