@@ -882,7 +882,8 @@ def _back_of_head(
     painted = np.clip(hair * shade + strands[..., None], 0, 1)
     back = (1 - cover) * layer.rgba[..., :3] + cover * painted
     # to the mouth in the middle, to the ears at the sides
-    low = mouth[1] - 0.2 * (mouth[1] - eyes[1]) * np.clip(np.abs(x - eyes[0]) / radius, 0, 1)
+    aside = np.clip(np.abs(x - eyes[0]) / radius, 0, 1)
+    low = mouth[1] + (mouth[1] - eyes[1]) * (0.15 - 0.8 * aside**2)
     known = np.clip((low - y) / (0.3 * radius) + 0.5, 0, 1)[..., None]
     if shown:
         known = np.ones_like(known)
