@@ -39,6 +39,7 @@ _BRIDGE_M = 0.06  # as far from a lock may hair be that was taken for trunk
 SEAM_M = 0.03  # standard deviation that evens the cut between two thighs
 FAINT = 20  # so many times as far is the way through what the matte hardly holds
 CRUMB = 0.1  # of a limb's largest part
+WIDEST = 2.2  # of a sleeve, in radii of its limb
 MOSTLY_BARE, SOME_SKIN = 0.4, 0.25
 """So many of an arm's sure pixels may look like cloth, or it is a sleeve; and so much of a section
 across the arm must be skin, or it is a short one."""
@@ -95,6 +96,9 @@ def label_pixels(work: Working, shown: np.ndarray, skirt: np.ndarray | None) -> 
         if arm:
             own = _cut_arm(work, arm, seeds) & np.isin(nearest_arm, [NAMES.index(n) for n in arm])
             labels[own] = nearest_arm[own]
+    for name in (n for n in arms if n.endswith("upper_arm")):
+        trunk = labels == NAMES.index("torso")
+        labels[trunk & _outside_of_bone(work, name)] = NAMES.index(name)
     if "head" in seeds:
         labels[_hair_over_arms(work, labels)] = NAMES.index("head")
     if skirt is not None:
@@ -271,18 +275,39 @@ def _sure_arm(work: Working, lab: np.ndarray, name: str, core: np.ndarray) -> np
 
     Key points are not exact: about the bone of a bare arm there may be shirt.
     """
+    outer = core & _outer_side(work, name)
+    if outer.sum() < 10:
+        return core
+    inner, result = core & ~outer & (work.distance[name] < 0.25), outer.copy()
+    result[inner] = colour_distance(lab, inner, outer) < 12
+    return result
+
+
+def _outer_side(work: Working, name: str) -> np.ndarray:
+    """(h, w) bool: on the side of a bone's line that is away from the trunk's middle."""
     start, end = (work.joints[j] for j in LIMBS[name].main)
     along, middle = end - start, (work.joints[NECK] + work.joints[MIDHIP]) / 2
 
     def side(at: np.ndarray) -> np.ndarray:
         return (at[..., 0] - start[0]) * along[1] - (at[..., 1] - start[1]) * along[0]
 
-    outer = core & (side(work.grid) * side(middle) <= 0)
-    if outer.sum() < 10:
-        return core
-    inner, result = core & ~outer & (work.distance[name] < 0.25), outer.copy()
-    result[inner] = colour_distance(lab, inner, outer) < 12
-    return result
+    return side(work.grid) * side(middle) <= 0
+
+
+def _outside_of_bone(work: Working, name: str) -> np.ndarray:
+    """(h, w) bool: beside an arm's bone and farther out, where no trunk is.
+
+    A cut through cloth of one colour leaves the sleeve's outer corner on the trunk, where it stays
+    when the arm rises.
+    """
+    start, end = (work.joints[j] for j in LIMBS[name].main)
+    x, y = np.round(end).astype(int)
+    before = fill(work.matte.shape, torso_polygon(work, 1.0, 0.0, 0.0))
+    height, width = before.shape
+    if 0 <= x < width and 0 <= y < height and before[y, x]:
+        return np.zeros_like(before)
+    share = (work.grid - start) @ (end - start) / max(float((end - start) @ (end - start)), 1e-6)
+    return (share > 0) & (share < 1) & (work.distance[name] < WIDEST) & _outer_side(work, name)
 
 
 def _without_cloth(
