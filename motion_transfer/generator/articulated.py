@@ -849,9 +849,7 @@ def _skirt_quad(
                 photo=photo)  # fmt: skip
 
 
-def _back_of_head(
-    layer: Layer, joints: np.ndarray, metre: float, *, shown: bool
-) -> torch.Tensor:
+def _back_of_head(layer: Layer, joints: np.ndarray, metre: float, *, shown: bool) -> torch.Tensor:
     """(1, 4, h + 2, w + 2) hair where the face is, as of a person turned away, and how known.
 
     Where the photo itself shows the back, all round of the head is hair: nobody knows the face.
@@ -881,9 +879,9 @@ def _back_of_head(
     strands *= 0.15 * spread / max(float(strands.std()), 1e-6)
     painted = np.clip(hair * shade + strands[..., None], 0, 1)
     back = (1 - cover) * layer.rgba[..., :3] + cover * painted
-    # to the mouth in the middle, to the ears at the sides
+    # below the mouth in the middle, to the lobes of the ears at the sides
     aside = np.clip(np.abs(x - eyes[0]) / radius, 0, 1)
-    low = mouth[1] + (mouth[1] - eyes[1]) * (0.15 - 0.8 * aside**2)
+    low = mouth[1] + (mouth[1] - eyes[1]) * (0.25 - 0.7 * aside**2)
     known = np.clip((low - y) / (0.3 * radius) + 0.5, 0, 1)[..., None]
     if shown:
         known = np.ones_like(known)

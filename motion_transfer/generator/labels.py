@@ -7,11 +7,13 @@ the part that is nearest by geodesic distance through the picture, so hair goes 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import cv2
 import numpy as np
 from pymatting import estimate_alpha_cf, ichol
+from scipy.ndimage import minimum_filter1d
 from scipy.sparse import csr_matrix
 from skimage.graph import MCP_Geometric
 
@@ -39,10 +41,9 @@ _BRIDGE_M = 0.06  # as far from a lock may hair be that was taken for trunk
 SEAM_M = 0.03  # standard deviation that evens the cut between two thighs
 FAINT = 20  # so many times as far is the way through what the matte hardly holds
 CRUMB = 0.1  # of a limb's largest part
+HEM = 0.15  # so far from a sleeve's end may cloth be its own, share of an arm's length
+CLOTH = 10.0  # CIELAB distance to a trunk's colours, less is its cloth
 WIDEST = 2.2  # of a sleeve, in radii of its limb
-MOSTLY_BARE, SOME_SKIN = 0.4, 0.25
-"""So many of an arm's sure pixels may look like cloth, or it is a sleeve; and so much of a section
-across the arm must be skin, or it is a short one."""
 
 
 def label_pixels(work: Working, shown: np.ndarray, skirt: np.ndarray | None) -> np.ndarray:
@@ -97,8 +98,7 @@ def label_pixels(work: Working, shown: np.ndarray, skirt: np.ndarray | None) -> 
             own = _cut_arm(work, arm, seeds) & np.isin(nearest_arm, [NAMES.index(n) for n in arm])
             labels[own] = nearest_arm[own]
     for name in (n for n in arms if n.endswith("upper_arm")):
-        trunk = labels == NAMES.index("torso")
-        labels[trunk & _outside_of_bone(work, name)] = NAMES.index(name)
+        labels[_outside_of_arm(work, name, labels)] = NAMES.index(name)
     if "head" in seeds:
         labels[_hair_over_arms(work, labels)] = NAMES.index("head")
     if skirt is not None:
@@ -229,21 +229,32 @@ def _cut_arm(work: Working, names: list[str], seeds: dict[str, np.ndarray]) -> n
     person = work.matte > 0.05
     distance = np.minimum.reduce([work.distance[n] for n in names])
     trunk = np.logical_or.reduce([s for n, s in seeds.items() if n in ("torso", "skirt")])
-    arm = np.zeros(person.shape, bool)
+    like_trunk = person & (distance < WIDEST)
+    if like_trunk.any() and trunk.any():
+        like_trunk[like_trunk] = colour_distance(lab, like_trunk, trunk) < CLOTH
+    kernel = np.ones((5, 5), np.uint8)
+    cloth, sleeve = np.zeros(person.shape, bool), np.zeros(person.shape, bool)
+    sure = np.logical_or.reduce([_sure_arm(work, lab, name, seeds[name]) for name in names])
     for name in names:
-        arm |= _without_cloth(work, lab, name, _sure_arm(work, lab, name, seeds[name]), trunk)
+        bare, sleeved = _bare_and_sleeved(work, lab, name, trunk)
+        beside = cv2.morphologyEx((bare & like_trunk).astype(np.uint8), cv2.MORPH_OPEN, kernel)
+        rim = cv2.dilate(beside, kernel) > 0  # it is shaded
+        cloth, sleeve = cloth | (rim & bare), sleeve | sleeved
+    arm = sure & ~cloth
     narrow = fill(person.shape, torso_polygon(work, 0.75, -0.04, 0.02))
     wide = fill(person.shape, torso_polygon(work, 1.35, -0.04, 0.05))
     body = (narrow & (distance > 1.3)) | (wide & (distance > 1.5)) | (distance > 3.2)
+    body |= cloth & like_trunk & ~sleeve & (work.hand_distance(names) > 3.2)
     others = np.logical_or.reduce([seed for name, seed in seeds.items() if name not in names])
     # cloth has a colour that the trunk has, and the arm has not; a sleeve and its hand may have two
-    unknown = person & ~arm & ~body & ~others & (work.hand_distance(names) > 3.2)
+    unknown = person & ~arm & ~body & ~others & ~sleeve & (work.hand_distance(names) > 3.2)
     if unknown.any() and trunk.any():
         body[unknown] = (colour_distance(lab, unknown, arm) > 28) & (
             colour_distance(lab, unknown, trunk) < 10
         )
     side = names[0].partition("_")[0]
-    cut = cut_at_crease(work, lab, side, arm, trunk) if len(names) == 2 else None
+    has_crease = len(names) == 2 and 2 * arm.sum() > sure.sum()
+    cut = cut_at_crease(work, lab, side, arm, trunk) if has_crease else None
     if cut is not None:
         arm, body = (arm | cut[0]) & person, (body | cut[1]) & person & ~cut[0]
     trimap = np.where(arm & ~body, 1.0, np.where(body | others, 0.0, 0.5))
@@ -294,43 +305,61 @@ def _outer_side(work: Working, name: str) -> np.ndarray:
     return side(work.grid) * side(middle) <= 0
 
 
-def _outside_of_bone(work: Working, name: str) -> np.ndarray:
-    """(h, w) bool: beside an arm's bone and farther out, where no trunk is.
+def _outside_of_arm(work: Working, name: str, labels: np.ndarray) -> np.ndarray:
+    """(h, w) bool: what the trunk was given beside an arm and farther out than it.
 
     A cut through cloth of one colour leaves the sleeve's outer corner on the trunk, where it stays
     when the arm rises.
     """
     start, end = (work.joints[j] for j in LIMBS[name].main)
     x, y = np.round(end).astype(int)
-    before = fill(work.matte.shape, torso_polygon(work, 1.0, 0.0, 0.0))
-    height, width = before.shape
-    if 0 <= x < width and 0 <= y < height and before[y, x]:
+    before = fill(labels.shape, torso_polygon(work, 1.0, 0.0, 0.0))
+    if 0 <= x < labels.shape[1] and 0 <= y < labels.shape[0] and before[y, x]:
         return np.zeros_like(before)
-    share = (work.grid - start) @ (end - start) / max(float((end - start) @ (end - start)), 1e-6)
-    return (share > 0) & (share < 1) & (work.distance[name] < WIDEST) & _outer_side(work, name)
+    length = float(np.linalg.norm(end - start))
+    section = np.round((work.grid - start) @ (end - start) / max(length, 1e-6)).astype(int)
+    beside = (section > 0) & (section < length) & _outer_side(work, name)
+    farthest, away = np.zeros(math.ceil(length) + 1), work.distance[name]
+    arm = (NAMES.index(name), NAMES.index(name.replace("upper", "lower")))
+    own = beside & np.isin(labels, arm)
+    np.maximum.at(farthest, section[own], away[own])
+    result = beside & (labels == NAMES.index("torso")) & (away < WIDEST) & (work.matte > 0.05)
+    result[result] = away[result] > farthest[section[result]]
+    if not result.any():
+        return result
+    whole = (result | (labels == arm[0])).astype(np.uint8)  # without bites between the two
+    whole = cv2.morphologyEx(whole, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8)) > 0
+    return result | (whole & beside & (labels == NAMES.index("torso")))
 
 
-def _without_cloth(
-    work: Working, lab: np.ndarray, name: str, arm: np.ndarray, trunk: np.ndarray
-) -> np.ndarray:
-    """(h, w) bool: a bare arm's sure pixels but for those that look like the cloth beside it.
+def _bare_and_sleeved(
+    work: Working, lab: np.ndarray, name: str, trunk: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(h, w) bool: about an arm, where it is bare, and where in a sleeve of the trunk's cloth.
 
-    An elbow's key point may lie in the shirt: then skin is beside the cloth. A short sleeve goes
-    all round the arm.
+    A sleeve goes all round the arm: where it is bare, its outer side does not look like the trunk,
+    even if its bone lies in the shirt, as that of an arm half behind the trunk does.
     """
-    if arm.sum() < ENOUGH or trunk.sum() < ENOUGH:
-        return arm
-    cloth = colour_distance(lab, arm, trunk) < 10
-    if cloth.mean() >= MOSTLY_BARE:
-        return arm
     start, end = (work.joints[j] for j in LIMBS[name].main)
-    along = (end - start) / max(float(np.linalg.norm(end - start)), 1e-6)
-    section = np.round((work.grid[arm] - start) @ along).astype(int)
-    section -= section.min()
-    bare = np.bincount(section, ~cloth) / np.maximum(np.bincount(section), 1)
-    result = arm.copy()
-    result[arm] = ~(cloth & (bare[section] > SOME_SKIN))
-    return result
+    length, away = float(np.linalg.norm(end - start)), work.distance[name]
+    place = (work.grid - start) @ (end - start) / max(length, 1e-6)
+    section = np.clip(np.round(place), 0, round(length)).astype(int)
+    beside = (place >= 0) & (away < 1.5)
+    outer = _outer_side(work, name) & beside & (place <= length) & (work.matte > 0.9)
+    farthest = np.zeros(round(length) + 1)
+    np.maximum.at(farthest, section[outer], away[outer])
+    outer[outer] = away[outer] > farthest[section[outer]] / 2
+    if min(trunk.sum(), outer.sum()) < ENOUGH:
+        return np.zeros_like(outer), np.zeros_like(outer)
+    apart = colour_distance(lab, outer, trunk)
+    skin, cloth = (
+        np.bincount(section[outer][here], minlength=len(farthest))
+        for here in (apart > CLOTH, apart <= CLOTH)
+    )
+    bare = skin >= cloth / 2  # a rim has other colours
+    hem = round(HEM * length)  # which may be aslant
+    surely = minimum_filter1d(bare, 2 * hem + 1, mode="nearest")
+    return surely[section] & beside, ~bare[section] & (away < 1)
 
 
 def _arm_core(work: Working, name: str) -> np.ndarray:

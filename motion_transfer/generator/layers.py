@@ -189,7 +189,7 @@ def _cover(
     if name == "torso" or name.endswith("thigh"):
         own, hidden = _even(own, hidden, nearer)
     caps, free = _caps(name, work, labels), hull | ~nearer
-    if name.endswith("upper_arm"):
+    if "arm" in name:
         about = cv2.dilate((caps > 0).astype(np.uint8), np.ones((9, 9))) > 0
         trunk = about & (labels == NAMES.index("torso"))
         if same_cloth(work, own & about, trunk).sum() < SLEEVED * trunk.sum():

@@ -85,6 +85,7 @@ class Surface:
             (height - 1) // STEP + 2, (width - 1) // STEP + 2, device=front.device
         )
         self._nodes, self._alpha = nodes, front[:, 3:4]
+        self._own_alpha = sample(self._alpha, nodes, padding="border")[0, 0].clamp_min(1e-3)
         self._own = BodyPixels(body, nodes, origin_xy)
         self._share = _share(body.axis, self._own)
         self._relief = None if relief is None else Relief(body, self._own, relief, origin_xy)
@@ -139,8 +140,9 @@ class Surface:
         back = 1 - other if behind else other
         kept = (1 - self._hanging * back) * (1 - far * self._ears)
         if self._trunk is not None:  # where hair has gone round, the trunk itself is seen
-            found = sample(self._alpha, self._nodes + shift)[0, 0]
-            kept = kept * (1 - self._hanging * (1 - found))
+            found = sample(self._alpha, self._nodes + shift, padding="border")[0, 0]
+            left = (found / self._own_alpha).clamp_max(1)
+            kept = kept * (1 - self._hanging * (1 - left))
         return torch.cat([shift, torch.stack([back, kept, added, torn])])[None]
 
 

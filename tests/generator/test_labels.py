@@ -15,7 +15,7 @@ from motion_transfer.generator.labels import (
     _even_between_thighs,
     _geodesic_cost,
     _give_crumbs_away,
-    _hair_over_arms,
+    _outside_of_arm,
     label_pixels,
 )
 from motion_transfer.generator.limbs import HAND_LEFT, NAMES, extend_joints, segment_distance
@@ -42,6 +42,46 @@ def test_an_arm_takes_no_strip_of_the_shirt_along(side: str, metres: float) -> N
         own = COLOURS[f"{side}_{part}"]
         assert np.abs(np.array(at(layer, *middle_of(draw(pose(BESIDE)), f"{side}_{part}"))[0])
                       - own).max() < 8  # fmt: skip
+
+
+def test_a_bare_arm_half_behind_the_trunk_takes_nothing_of_it_along() -> None:
+    # bug: half of a dress goes with the arm, and a white slit is left in it
+    source = draw(pose(BESIDE))
+    arms = ("left_upper_arm", "left_lower_arm")
+    shoulder, elbow = (source.pose.xy[0, INDEX[f"left_{j}"]] for j in ("shoulder", "elbow"))
+    y, x = np.mgrid[: SIZE_HW[0], : SIZE_HW[1]]
+    arm = np.zeros(SIZE_HW, bool)
+    for name in arms:
+        arm |= np.abs(source.rgb.astype(int) - COLOURS[name]).max(-1) < 6
+    aside = (x - shoulder[0]) - (elbow - shoulder)[0] / (elbow - shoulder)[1] * (y - shoulder[1])
+    rgb = source.rgb.copy()
+    rgb[arm & (aside < 0.005 * PX)] = COLOURS["torso"]
+    layers, _ = cut(replace(source, rgb=rgb))
+    for name in arms:
+        assert shares(layers[name], COLOURS["torso"]) < 0.06, name
+    torso = layers["torso"]
+    x, y = np.round(shoulder + 0.6 * (elbow - shoulder)).astype(int)
+    assert at(torso, x - round(0.03 * PX), y)[1:] == pytest.approx((1.0, 1.0), abs=0.1)
+
+
+def test_the_outer_corner_of_a_sleeve_is_the_arms() -> None:
+    # bug: at the shoulder of a coat stays a lump where its arm has been
+    source = draw(pose())
+    joints = extend_joints(source.pose.xy[0].astype(float))
+    work = Working.make(source.rgb, source.alpha, joints, PX, (0, 0, *SIZE_HW[::-1]), 1.0)
+    labels = label_pixels(work, np.ones(33, bool), None)
+    name, torso = "left_upper_arm", NAMES.index("torso")
+    shoulder, elbow = (joints[INDEX[f"left_{j}"]] for j in ("shoulder", "elbow"))
+    own = labels == NAMES.index(name)
+    share = (work.grid - shoulder) @ (elbow - shoulder) / ((elbow - shoulder) @ (elbow - shoulder))
+    corner = own & (share > 0.05) & (share < 0.3)
+    outer = corner & (work.grid[..., 0] - shoulder[0] > share * (elbow - shoulder)[0])
+    labels[corner] = torso
+    found = _outside_of_arm(work, name, labels)
+    assert outer.sum() > 50 and found[outer].mean() > 0.95
+    assert not found[~cv2.dilate(own.astype(np.uint8), np.ones((5, 5))).astype(bool)].any()
+    work.joints[INDEX["left_elbow"]] = joints[[MIDHIP, NECK]].mean(0)  # an arm before the trunk
+    assert not _outside_of_arm(work, name, labels).any()
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5])
