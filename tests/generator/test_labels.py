@@ -15,6 +15,7 @@ from motion_transfer.generator.labels import (
     _even_between_thighs,
     _geodesic_cost,
     _give_crumbs_away,
+    _hair_over_arms,
     _outside_of_arm,
     label_pixels,
 )
