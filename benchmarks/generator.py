@@ -75,12 +75,12 @@ def time_networks(
 ) -> Table:
     """Parameters, arithmetic and milliseconds of every stage."""
     cost = count_cost(PoseFlowNetworks(), size_hw)
-    times = {
-        dtype: time_stages(size_hw, device, batch, dtype, repeats)
-        for dtype in (torch.float32, torch.bfloat16)
-    }
+    # not in bfloat16 where it would be emulated
+    dtypes = dict.fromkeys((torch.float32, fast_precision(device.type)))
+    times = {dtype: time_stages(size_hw, device, batch, dtype, repeats) for dtype in dtypes}
     table = Table(
-        "stage", "M parameters", "GFLOP", "ms float32", "ms bfloat16",
+        "stage", "M parameters", "GFLOP",
+        *(f"ms {dtype}".replace("torch.", "") for dtype in dtypes),
         title=f"{preset}: crop {size_hw[0]}x{size_hw[1]}",
     )  # fmt: skip
     for group, what in (
