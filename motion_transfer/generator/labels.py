@@ -244,7 +244,6 @@ def _cut_arm(work: Working, names: list[str], seeds: dict[str, np.ndarray]) -> n
     narrow = fill(person.shape, torso_polygon(work, 0.75, -0.04, 0.02))
     wide = fill(person.shape, torso_polygon(work, 1.35, -0.04, 0.05))
     body = (narrow & (distance > 1.3)) | (wide & (distance > 1.5)) | (distance > 3.2)
-    body |= cloth & like_trunk & ~sleeve & (work.hand_distance(names) > 3.2)
     others = np.logical_or.reduce([seed for name, seed in seeds.items() if name not in names])
     # cloth has a colour that the trunk has, and the arm has not; a sleeve and its hand may have two
     unknown = person & ~arm & ~body & ~others & ~sleeve & (work.hand_distance(names) > 3.2)
