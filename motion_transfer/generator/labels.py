@@ -241,6 +241,8 @@ def _cut_arm(work: Working, names: list[str], seeds: dict[str, np.ndarray]) -> n
         rim = cv2.dilate(beside, kernel) > 0  # it is shaded
         cloth, sleeve = cloth | (rim & bare), sleeve | sleeved
     arm = sure & ~cloth
+    if arm.sum() < ENOUGH:
+        arm = sure
     narrow = fill(person.shape, torso_polygon(work, 0.75, -0.04, 0.02))
     wide = fill(person.shape, torso_polygon(work, 1.35, -0.04, 0.05))
     body = (narrow & (distance > 1.3)) | (wide & (distance > 1.5)) | (distance > 3.2)
