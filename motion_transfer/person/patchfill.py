@@ -34,6 +34,8 @@ from motion_transfer.patchmatch import (
 COARSEST_SIDE_PX = 80  # smaller, and a window is narrower than a patch
 SHIFT_PENALTY = 2.0  # squared colour difference of a patch from the other end of the height
 TEXTURE_WEIGHT = 6.0  # of the texture features against the colours
+LIGHT_SIDE_PX, LIGHT_PER_HEIGHT = 64, 0.08  # where light is told from things; standard deviation
+MOST_LIGHT = 0.08  # RGB [0, 1]
 SIDEWAYS = 10.0  # a smooth fill looks along rows first: walls and floors change from top to bottom
 SCREEN_WEIGHT = 0.01  # pull of the Poisson solution to the copied colours; 10 px reach
 
@@ -52,7 +54,10 @@ def fill_smooth(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
         return image.astype(np.float32)
     pyramid = [(image.astype(np.float32), hole)]
     while min(pyramid[-1][1].shape) > 8 and pyramid[-1][1].any():
-        pyramid.append(_half(*pyramid[-1]))
+        level = _half(*pyramid[-1])
+        if level[1].all():
+            break
+        pyramid.append(level)
     coarse, hole_left = pyramid[-1]
     start = np.broadcast_to(coarse[~hole_left].mean(0), coarse.shape)
     for picture, mask in reversed(pyramid):
@@ -82,6 +87,25 @@ def fill_patches(
     """
     if not hole.any() or hole.all():
         return image.astype(np.float32)
+    light = _light(image, hole)
+    return light + _fill_patches(image - light, hole, work_side_px, seed)
+
+
+def _light(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """How much lighter than the middle of the picture each place is, (H, W, 1) float32.
+
+    Patches are looked for, and put in, without it: those of a wall's darker side would stand in its
+    lighter one as a ghost. It is bounded, since beyond that it is not light but another thing.
+    """
+    scale = min(1.0, LIGHT_SIDE_PX / max(hole.shape))
+    size = max(1, round(hole.shape[1] * scale)), max(1, round(hole.shape[0] * scale))
+    grey = fill_smooth(*_resize_known(image.mean(2, keepdims=True), hole, size))
+    smooth = cv2.GaussianBlur(grey, (0, 0), LIGHT_PER_HEIGHT * size[1])
+    light = MOST_LIGHT * np.tanh((smooth - np.median(smooth)) / MOST_LIGHT)
+    return cv2.resize(light, hole.shape[::-1], interpolation=cv2.INTER_CUBIC)[..., None]
+
+
+def _fill_patches(image: np.ndarray, hole: np.ndarray, work_side_px: int, seed: int) -> np.ndarray:
     scale = min(1.0, work_side_px / max(hole.shape))
     size = round(hole.shape[1] * scale), round(hole.shape[0] * scale)
     work, work_hole = _resize_known(image, hole, size) if scale < 1 else (image, hole)

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from motion_transfer.errors import InputError
+from motion_transfer.person.patchfill import fill_patches
 from motion_transfer.person.plate import make_plate, plate_hole
 
 
@@ -69,6 +70,17 @@ def test_patterns_are_completed_better_than_by_telea(pattern):
     telea = cv2.inpaint(photo, hole.astype(np.uint8), 5, cv2.INPAINT_TELEA)
     plate = make_plate(photo, alpha)
     assert hole_error(plate, truth, hole) < 0.5 * hole_error(telea, truth, hole)
+
+
+def test_patterns_in_uneven_light_are_filled_without_a_ghost():
+    # bug: patches of a wall's darker side stand as a shadow of the person in its lighter one
+    alpha = person_alpha(240, 180)
+    light = np.linspace(1.0, 0.75, 180)[:, None]
+    photo = (checker(240, 180) * light).astype(np.uint8)
+    hole = plate_hole(alpha)
+    fill = fill_patches(over(photo, alpha).astype(np.float32) / 255, hole) * 255
+    wrong = cv2.GaussianBlur(fill - photo, (0, 0), 6)[hole]
+    assert np.abs(wrong).mean() < 3
 
 
 def test_grain_in_the_hole_is_like_the_grain_outside():
