@@ -21,6 +21,7 @@ GAP_PER_HEIGHT = 0.04  # half width of a gap between the legs that is filled in 
 WALL_SHADOW_PER_HEIGHT = 0.13  # reach of a shadow on the wall beside the person
 SHADOW_DEPTH = 0.012  # of such a shadow, RGB [0, 1]
 TEXTURE_RMS = (0.0045, 0.007)  # detail of the surroundings from which patches fade in, RGB [0, 1]
+GRAIN_PX, LINES_PX = 3.0, 8.0  # standard deviations: what is coarser is no grain, is no line
 REFERENCE_SIDE_PX = 512  # long side to which the detail is measured
 
 
@@ -163,11 +164,14 @@ def _patterned(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
 
 def _grain(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """The photo's noise for the hole, moved there from the sides: (H, W, 3) float32."""
-    noise = image - cv2.GaussianBlur(image, (0, 0), 1.5)
+    noise = image - cv2.GaussianBlur(image, (0, 0), GRAIN_PX)
     clean = cv2.dilate(hole.astype(np.uint8), _ellipse(5, 5)) == 0
-    strength = np.abs(noise).max(2)
-    bound = 4.5 * float(np.median(strength[clean])) if clean.any() else 0.0
-    clean &= strength <= bound
+    # ledges and lines are no grain: what is left of them where that is evened, and some room
+    lines = cv2.GaussianBlur(image, (0, 0), GRAIN_PX) - cv2.GaussianBlur(image, (0, 0), LINES_PX)
+    for found, usual, room in ((noise, 4.5, 0), (lines, 3.0, round(3 * GRAIN_PX))):
+        strength = np.abs(found).max(2)
+        bound = usual * float(np.median(strength[clean])) if clean.any() else 0.0
+        clean &= cv2.dilate((strength > bound).astype(np.uint8), _ellipse(room, room)) == 0
     grain = np.zeros_like(image)
     empty = hole.copy()
     height, width = hole.shape
