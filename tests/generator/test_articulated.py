@@ -503,6 +503,33 @@ def test_ears_bend_no_face_that_turns(puppet: Source) -> None:
     assert np.abs(places[3:] - places[:-3]).max() < 3.5
 
 
+def test_of_a_photo_from_behind_all_round_is_hair() -> None:
+    # bug: a dark square where a face would be, and a strip of cheek drawn across the chin
+    source = draw(pose(turn=180))
+    x, y = middle(source.pose, "left_ear", "right_ear")
+    rgb, hair = source.rgb.copy(), np.array((110, 60, 40))
+    head = np.abs(rgb.astype(int) - COLOURS["head"]).max(-1) < 6
+    rgb[head] = hair
+    rgb[: y - 20][head[: y - 20]] = hair / 2  # the crown is darker
+    cheek = head & (np.arange(SIZE_HW[1]) > x + 15)
+    rgb[cheek] = COLOURS["head"]
+    target = poses([metres(angles=A_POSE)])
+    drawn = whole(render(replace(source, rgb=rgb), target))
+    x, y = middle(target, "left_ear", "right_ear")
+    face = drawn[y - 8 : y + 14, x - 8 : x + 9, :3]
+    assert np.abs(face - hair).max() < 45
+
+
+def test_hair_ends_round_on_a_nape(puppet: Source) -> None:
+    # bug: the back of a head is cut off straight
+    joints = extend_joints(puppet.pose.xy[0].astype(float))
+    layer = cut(puppet).layers["head"]
+    known = articulated._back_of_head(layer, joints, PX, shown=False)[0, 3] > 0.5
+    x = round(float(joints[INDEX["nose"], 0])) - layer.box_xyxy[0] + 1
+    deepest, *sides = (int(known[:, x + k].nonzero().max()) for k in (0, -18, 18))
+    assert max(sides) < deepest - 4 and abs(sides[0] - sides[1]) <= 2
+
+
 def test_the_back_of_a_head_is_not_striped(puppet: Source) -> None:
     # bug: strands as strong as the hair's light and shade, from the crown to the nape
     rgb = puppet.rgb.copy()
