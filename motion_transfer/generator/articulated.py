@@ -26,7 +26,7 @@ from torch.nn import functional
 
 from motion_transfer.generator.bodies import STEP, Axis, Body
 from motion_transfer.generator.ears import Ear, ear_outline, find_ears
-from motion_transfer.generator.exemplar import continue_picture
+from motion_transfer.generator.hair import back_of_head
 from motion_transfer.generator.heading import (
     MOST_TURN,
     calm_turns,
@@ -46,7 +46,6 @@ from motion_transfer.generator.limbs import (
     Limb,
     extend_joints,
     eyes_and_mouth,
-    head_circle,
 )
 from motion_transfer.generator.motion import (
     Bone,
@@ -62,7 +61,7 @@ from motion_transfer.generator.motion import (
 from motion_transfer.generator.relief import face_relief, face_side, head_depth
 from motion_transfer.generator.shoulders import find_shoulders, shoulders_share
 from motion_transfer.generator.temporal import blend_carried
-from motion_transfer.generator.turning import PIECES_PX, Surface
+from motion_transfer.generator.turning import Surface
 from motion_transfer.generator.warp import (
     NEAREST,
     draw_layer,
@@ -91,8 +90,6 @@ LOOSE = 0.78  # half the width of a sleeve, shares of a limb's radius with what 
 EARS_M = 0.03  # over which a head's outline is smoothed: ears are no part of its round
 EAR_REACH_M = 0.085  # as far from an ear's key point does it stand out of a head
 HEAD_LAST = 0.1  # see `Axis.last`: of hair and cheeks the photo shows more than what is guessed
-MUCH_HAIR = 0.3  # share of the back of a head that the photo shows
-HAIR_GUIDED = 0.3  # see `exemplar.GUIDED`: what is guessed of hair is less sure than of cloth
 _LEAST_TURN = np.radians(0.2)  # less is not drawn
 # How far the tracker's yaw, pitch and trunk's yaw are off at rest.
 _BODY_NOISE, _HEAD_NOISE = np.radians([10, 1, 10]), np.radians([5, 1, 10])
@@ -437,9 +434,9 @@ class ArticulatedGenerator:
                 smooth_px=EARS_M * self._metre,
                 front=0.75, seam=0.7,  # a neck that is lit from one side has no line on its nape
             )  # fmt: skip
-            back = _back_of_head(
-                self.layers["head"], joints, self._metre, shown=self._front < 0
-            ).to(self.device)
+            back = back_of_head(self.layers["head"], joints, self._metre, shown=self._front < 0).to(
+                self.device
+            )
             texture, origin = self._textures["head"], self._origin("head")
             body, relief, ears = Body(axis, texture[0, 3], origin), None, None
             if face is not None:  # or the photo shows a profile, whose nose is at the outline
@@ -847,51 +844,3 @@ def _skirt_quad(
     return Quad(centre0=torso.centre0, half0=torso.half0, centre1=centre[:, None],
                 half1=half[:, None], bend0=torso.bend0, bend1=torch.zeros_like(torso.bend0),
                 photo=photo)  # fmt: skip
-
-
-def _back_of_head(layer: Layer, joints: np.ndarray, metre: float, *, shown: bool) -> torch.Tensor:
-    """(1, 4, h + 2, w + 2) hair where the face is, as of a person turned away, and how known.
-
-    Where the photo itself shows the back, all round of the head is hair: nobody knows the face.
-    """
-    eyes, mouth = eyes_and_mouth(joints)
-    radius = head_circle(joints, metre)[1]
-    x0, y0, x1, y1 = layer.box_xyxy
-    x, y = np.meshgrid(np.arange(x0, x1), np.arange(y0, y1))
-    crown = (layer.rgba[..., 3] > 0.5) & (y < (mouth if shown else eyes - 0.45 * radius)[1])
-    if not crown.any():
-        return torch.zeros(1, 4, y1 - y0 + 2, x1 - x0 + 2)
-    hair, spread = np.median(layer.rgba[crown][:, :3], 0), layer.rgba[crown][:, :3].std()
-    # hair that the photo shows stays
-    other = np.abs(layer.rgba[..., :3] - hair).max(-1) / max(float(spread), 0.02)
-    cover = cv2.GaussianBlur(np.clip(other - 1, 0, 1), (0, 0), 0.1 * radius + 0.5)
-    cover = np.clip(4 * cover, 0, 1)
-    # nothing of a face is hair, be it as dark as brows and eyes
-    middle, reach = (eyes + mouth) / 2, np.linalg.norm(eyes - mouth)
-    away = np.hypot(x - middle[0], y - middle[1]) / max(1.25 * float(reach), 1.0)
-    if not shown:
-        cover = np.maximum(cover, np.clip(3 - 2 * away, 0, 1))
-    cover = cover[..., None]
-    shade = np.clip(1.05 - 0.2 * np.abs(x - eyes[0]) / radius, 0.7, 1.1)[..., None]
-    # strands: noise drawn out downwards, fainter than the hair's own contrast, or it is striped
-    noise = np.random.default_rng(0).normal(size=x.shape).astype(np.float32)
-    strands = cv2.GaussianBlur(noise, (0, 0), sigmaX=0.02 * radius + 0.5, sigmaY=0.12 * radius)
-    strands *= 0.15 * spread / max(float(strands.std()), 1e-6)
-    painted = np.clip(hair * shade + strands[..., None], 0, 1)
-    back = (1 - cover) * layer.rgba[..., :3] + cover * painted
-    # below the mouth in the middle, to the lobes of the ears at the sides
-    aside = np.clip(np.abs(x - eyes[0]) / radius, 0, 1)
-    low = mouth[1] + (mouth[1] - eyes[1]) * (0.25 - 0.7 * aside**2)
-    known = np.clip((low - y) / (0.3 * radius) + 0.5, 0, 1)[..., None]
-    if shown:
-        known = np.ones_like(known)
-    inside = (layer.rgba[..., 3] > 0.5) & (known[..., 0] > 0)
-    seen = inside & (cover[..., 0] < 0.2) & (layer.visible > 0.5)
-    if seen.sum() > MUCH_HAIR * inside.sum():  # curls are no strands
-        back = continue_picture(
-            back, seen, inside & ~seen, back, np.array([0.0, 1.0]),
-            height=PIECES_PX, guided=HAIR_GUIDED, plain=0.0,
-        )  # fmt: skip
-    back = np.concatenate([back, known], -1)
-    stack = torch.from_numpy(rearrange(back, "h w c -> 1 c h w")).float()
-    return functional.pad(stack, (1, 1, 1, 1), mode="replicate")

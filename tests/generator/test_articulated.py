@@ -520,16 +520,6 @@ def test_of_a_photo_from_behind_all_round_is_hair() -> None:
     assert np.abs(face - hair).max() < 45
 
 
-def test_hair_ends_round_on_a_nape(puppet: Source) -> None:
-    # bug: the back of a head is cut off straight
-    joints = extend_joints(puppet.pose.xy[0].astype(float))
-    layer = cut(puppet).layers["head"]
-    known = articulated._back_of_head(layer, joints, PX, shown=False)[0, 3] > 0.5
-    x = round(float(joints[INDEX["nose"], 0])) - layer.box_xyxy[0] + 1
-    deepest, *sides = (int(known[:, x + k].nonzero().max()) for k in (0, -18, 18))
-    assert max(sides) < deepest - 4 and abs(sides[0] - sides[1]) <= 2
-
-
 def test_the_back_of_a_head_is_not_striped(puppet: Source) -> None:
     # bug: strands as strong as the hair's light and shade, from the crown to the nape
     rgb = puppet.rgb.copy()
