@@ -43,7 +43,7 @@ FAINT = 20  # so many times as far is the way through what the matte hardly hold
 CRUMB = 0.1  # of a limb's largest part
 HEM = 0.15  # so far from a sleeve's end may cloth be its own, share of an arm's length
 CLOTH = 10.0  # CIELAB distance to a trunk's colours, less is its cloth
-WIDEST = 2.2  # of a sleeve, in radii of its limb
+WIDEST, FAR = 2.2, 3.2  # a sleeve; where nothing is an arm's any more, in radii of its limb
 
 
 def label_pixels(work: Working, shown: np.ndarray, skirt: np.ndarray | None) -> np.ndarray:
@@ -229,7 +229,7 @@ def _cut_arm(work: Working, names: list[str], seeds: dict[str, np.ndarray]) -> n
     person = work.matte > 0.05
     distance = np.minimum.reduce([work.distance[n] for n in names])
     trunk = np.logical_or.reduce([s for n, s in seeds.items() if n in ("torso", "skirt")])
-    like_trunk = person & (distance < WIDEST)
+    like_trunk = person & (distance <= FAR)
     if like_trunk.any() and trunk.any():
         like_trunk[like_trunk] = colour_distance(lab, like_trunk, trunk) < CLOTH
     kernel = np.ones((5, 5), np.uint8)
@@ -245,21 +245,19 @@ def _cut_arm(work: Working, names: list[str], seeds: dict[str, np.ndarray]) -> n
         arm = sure
     narrow = fill(person.shape, torso_polygon(work, 0.75, -0.04, 0.02))
     wide = fill(person.shape, torso_polygon(work, 1.35, -0.04, 0.05))
-    body = (narrow & (distance > 1.3)) | (wide & (distance > 1.5)) | (distance > 3.2)
+    body = (narrow & (distance > 1.3)) | (wide & (distance > 1.5)) | (distance > FAR)
     others = np.logical_or.reduce([seed for name, seed in seeds.items() if name not in names])
     # cloth has a colour that the trunk has, and the arm has not; a sleeve and its hand may have two
     unknown = person & ~arm & ~body & ~others & ~sleeve & (work.hand_distance(names) > 3.2)
     if unknown.any() and trunk.any():
-        body[unknown] = (colour_distance(lab, unknown, arm) > 28) & (
-            colour_distance(lab, unknown, trunk) < 10
-        )
+        body[unknown] = (colour_distance(lab, unknown, arm) > 28) & like_trunk[unknown]
     side = names[0].partition("_")[0]
     has_crease = len(names) == 2 and 2 * arm.sum() > sure.sum()
     cut = cut_at_crease(work, lab, side, arm, trunk) if has_crease else None
     if cut is not None:
         arm, body = (arm | cut[0]) & person, (body | cut[1]) & person & ~cut[0]
     trimap = np.where(arm & ~body, 1.0, np.where(body | others, 0.0, 0.5))
-    trimap[~person & (distance < 3.2)] = 0.5
+    trimap[~person & (distance < FAR)] = 0.5
     if not (trimap == 0).any() or not (trimap == 1).any():
         return person & (distance < 1)
     alpha = estimate_alpha_cf(work.rgb / 255.0, trimap, preconditioner=_preconditioner)
