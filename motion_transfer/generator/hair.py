@@ -47,10 +47,9 @@ def back_of_head(layer: Layer, joints: np.ndarray, metre: float, *, shown: bool)
     other = np.abs(layer.rgba[..., :3] - hair).max(-1) / max(float(spread), 0.02)
     cover = cv2.GaussianBlur(np.clip(other - 1, 0, 1), (0, 0), 0.1 * radius + 0.5)
     cover = np.clip(4 * cover, 0, 1)
-    # nothing of a face is hair, be it as dark as brows and eyes
-    middle, reach = (eyes + mouth) / 2, np.linalg.norm(eyes - mouth)
-    away = np.hypot(x - middle[0], y - middle[1]) / max(1.25 * float(reach), 1.0)
-    if not shown:
+    if not shown:  # nothing of a face is hair, be it as dark as brows and eyes
+        middle, reach = (eyes + mouth) / 2, np.linalg.norm(eyes - mouth)
+        away = np.hypot(x - middle[0], y - middle[1]) / max(1.25 * float(reach), 1.0)
         cover = np.maximum(cover, np.clip(3 - 2 * away, 0, 1))
     cover = cover[..., None]
     shade = np.clip(1.05 - 0.2 * np.abs(x - eyes[0]) / radius, 0.7, 1.1)[..., None]

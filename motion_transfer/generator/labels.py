@@ -304,19 +304,25 @@ def _outer_side(work: Working, name: str) -> np.ndarray:
     return side(work.grid) * side(middle) <= 0
 
 
+def _along(work: Working, name: str) -> tuple[np.ndarray, float]:
+    """(h, w) how far along a limb's bone each pixel lies, and how long that is, working pixels."""
+    start, end = (work.joints[j] for j in LIMBS[name].main)
+    length = float(np.linalg.norm(end - start))
+    return (work.grid - start) @ (end - start) / max(length, 1e-6), length
+
+
 def _outside_of_arm(work: Working, name: str, labels: np.ndarray) -> np.ndarray:
     """(h, w) bool: what the trunk was given beside an arm and farther out than it.
 
     A cut through cloth of one colour leaves the sleeve's outer corner on the trunk, where it stays
     when the arm rises.
     """
-    start, end = (work.joints[j] for j in LIMBS[name].main)
-    x, y = np.round(end).astype(int)
+    x, y = np.round(work.joints[LIMBS[name].main[1]]).astype(int)
     before = fill(labels.shape, torso_polygon(work, 1.0, 0.0, 0.0))
     if 0 <= x < labels.shape[1] and 0 <= y < labels.shape[0] and before[y, x]:
         return np.zeros_like(before)
-    length = float(np.linalg.norm(end - start))
-    section = np.round((work.grid - start) @ (end - start) / max(length, 1e-6)).astype(int)
+    place, length = _along(work, name)
+    section = np.round(place).astype(int)
     beside = (section > 0) & (section < length) & _outer_side(work, name)
     farthest, away = np.zeros(math.ceil(length) + 1), work.distance[name]
     arm = (NAMES.index(name), NAMES.index(name.replace("upper", "lower")))
@@ -339,9 +345,7 @@ def _bare_and_sleeved(
     A sleeve goes all round the arm: where it is bare, its outer side does not look like the trunk,
     even if its bone lies in the shirt, as that of an arm half behind the trunk does.
     """
-    start, end = (work.joints[j] for j in LIMBS[name].main)
-    length, away = float(np.linalg.norm(end - start)), work.distance[name]
-    place = (work.grid - start) @ (end - start) / max(length, 1e-6)
+    (place, length), away = _along(work, name), work.distance[name]
     section = np.clip(np.round(place), 0, round(length)).astype(int)
     beside = (place >= 0) & (away < 1.5)
     outer = _outer_side(work, name) & beside & (place <= length) & (work.matte > 0.9)

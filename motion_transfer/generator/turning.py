@@ -84,8 +84,6 @@ class Surface:
         nodes = STEP * pixel_grid(
             (height - 1) // STEP + 2, (width - 1) // STEP + 2, device=front.device
         )
-        self._nodes, self._alpha = nodes, front[:, 3:4]
-        self._own_alpha = sample(self._alpha, nodes, padding="border")[0, 0].clamp_min(1e-3)
         self._own = BodyPixels(body, nodes, origin_xy)
         self._share = _share(body.axis, self._own)
         self._relief = None if relief is None else Relief(body, self._own, relief, origin_xy)
@@ -94,9 +92,11 @@ class Surface:
         if ears is not None:
             self._ears = sample(ears[None, None], nodes)[0, 0]
         self._trunk = None if trunk is None else BodyPixels(trunk.body, nodes, origin_xy)
-        self._hanging = torch.zeros_like(self._own.along)  # beyond the neck, which turns less
+        self._hanging = torch.zeros_like(self._own.along)  # beyond the hair, where a collar begins
         if trunk is not None:
             self._hanging = 1 - _ends(self._share)
+            self._nodes, self._alpha = nodes, front[:, 3:4]
+            self._own_alpha = sample(self._alpha, nodes, padding="border")[0, 0].clamp_min(1e-3)
 
     def at(self, height: int, width: int, origin_xy: tuple[int, int]) -> torch.Tensor:
         """(1, 7, height, width) of the colours where another texture lies in the photo."""
@@ -118,11 +118,11 @@ class Surface:
         Returns:
             (1, 6, H, W) every `STEP` pixels: the shift from there to a place in the photo, (x, y),
             and in [0, 1] how much of the side away from the camera is seen, how much of the layer
-            stays (hair that hangs before a trunk is not seen from behind, nor are ears an outline
-            from the side), how much is seen there at least, within the layer or not (a nose stands
-            out of a head's outline), and whether
-            what is shown is torn between here and the nodes to the right and below: there the
-            nearest of them is meant, nothing between them.
+            stays (hair that hangs before a trunk is not seen from behind, nor where it has gone
+            round, nor are ears an outline from the side), how much is seen there at least, within
+            the layer or not (a nose stands out of a head's outline), and whether what is shown is
+            torn between here and the nodes to the right and below: there the nearest of them is
+            meant, nothing between them.
         """
         shift, cosine = self._own.turned(yaw, pitch)
         added = torn = torch.zeros_like(cosine)

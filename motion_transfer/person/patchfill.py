@@ -88,7 +88,8 @@ def fill_patches(
     if not hole.any() or hole.all():
         return image.astype(np.float32)
     light = _light(image, hole)
-    return light + _fill_patches(image - light, hole, work_side_px, seed)
+    filled = light + _fill_patches(image - light, hole, work_side_px, seed)
+    return np.where(hole[..., None], filled, image).astype(np.float32)
 
 
 def _light(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
